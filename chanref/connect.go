@@ -1,0 +1,155 @@
+package chanref
+
+import (
+	"fmt"
+
+	"github.com/matveynator/netchan/mux"
+)
+
+// refusal is why an end does not take this source's values.
+type refusal struct {
+	session *mux.Session
+	node    string
+	code    mux.Code
+	text    string
+}
+
+// Connect opens a stream to target over session, unless there is one, or the
+// same end has refused it there. node is the receiver's node, for people.
+func (s *Source[T]) Connect(session *mux.Session, target mux.Target, node string) {
+	s.call(func() {
+		if s.aborted != nil {
+			return
+		}
+		if r := s.refused[target]; r != nil && r.session == session {
+			return
+		}
+		for _, l := range s.d.lanes {
+			if l.o.target == target && l.o.session == session {
+				return
+			}
+		}
+		delete(s.refused, target)
+		var flags uint8
+		if s.cfg.Broadcast {
+			flags |= flagBroadcast
+		}
+		if s.cfg.Lossy {
+			flags |= flagLossy
+		}
+		if s.cfg.AtMostOnce {
+			flags |= flagAtMostOnce
+		}
+		o := &outlet[T]{src: s, session: session, target: target, node: node}
+		o.lane.o, o.lossy = o, s.cfg.Lossy
+		s.d.add(&o.lane)
+		o.out = session.Open(mux.Open{
+			Target: target, End: s.cfg.ID, First: 1, Flags: flags,
+			Hash: s.hash, Schema: s.schema, Text: s.text,
+		}, o)
+	})
+}
+
+// Know replaces the list of receivers that ought to be there, with the names
+// of their nodes: calls that wait say which of them is missing.
+func (s *Source[T]) Know(receivers map[mux.Target]string) {
+	s.mu.Lock()
+	s.known = receivers
+	s.mu.Unlock()
+	s.call(func() {
+		for t, r := range s.refused {
+			if _, ok := receivers[t]; !ok && r.session.Err() != nil {
+				delete(s.refused, t)
+			}
+		}
+	})
+}
+
+// Forget has Connect ask again where an end has refused.
+func (s *Source[T]) Forget() { s.call(func() { clear(s.refused) }) }
+
+// refuse notes that o's receiver wants nothing, and says so once.
+func (s *Source[T]) refuse(o *outlet[T], r mux.Refuse) {
+	if len(s.refused) >= maxRefusals {
+		clear(s.refused)
+	}
+	s.refused[o.target] = &refusal{session: o.session, node: o.node, code: r.Code, text: r.Text}
+	if r.Code == mux.CodeType {
+		s.counts.mismatches.Add(1)
+		s.cfg.Logger.Warn("netchan: a receiver of this name has another type",
+			"channel", s.cfg.Name, "node", o.node, "sent", s.text, "received", r.Text)
+	}
+	if s.cfg.Refused != nil {
+		s.cfg.Refused(r)
+	}
+}
+
+// maxRefusals bounds what a source remembers of ends that said no.
+const maxRefusals = 4096
+
+// Stall says why values wait.
+type Stall struct {
+	Left   int
+	Reason StallReason
+	Node   string // for StallLink and StallType
+	Type   string // for StallType: what the receiver there takes
+	Sent   string // for StallType: what this source gives
+}
+
+// StallReason is the cause that a Stall names.
+type StallReason uint8
+
+const (
+	StallNone       StallReason = iota // nothing is known to be in the way
+	StallNoReceiver                    // no receiver of the name is known
+	StallFull                          // receivers are there, and full
+	StallLink                          // a receiver is known whose node can't be reached
+	StallType                          // the receivers there take another type
+)
+
+func (s Stall) String() string {
+	switch s.Reason {
+	case StallNoReceiver:
+		return "no receiver"
+	case StallFull:
+		return "receivers full"
+	case StallLink:
+		return "link to " + s.Node + " down"
+	case StallType:
+		return fmt.Sprintf("%s receives %s", s.Node, s.Type)
+	}
+	return "under way"
+}
+
+// stall looks at what is in the way of the next value.
+func (s *Source[T]) stall() Stall {
+	st := Stall{Sent: s.text}
+	opening := ""
+	for _, l := range s.d.lanes {
+		if l.live {
+			st.Reason = StallFull
+			return st
+		}
+		opening = l.o.node
+	}
+	if opening != "" {
+		st.Reason, st.Node = StallLink, opening
+		return st
+	}
+	for _, r := range s.refused {
+		if r.code == mux.CodeType {
+			st.Reason, st.Node, st.Type = StallType, r.node, r.text
+		}
+	}
+	s.mu.Lock()
+	for t, node := range s.known {
+		if s.refused[t] == nil {
+			st.Reason, st.Node = StallLink, node
+		}
+	}
+	s.mu.Unlock()
+	if st.Reason == StallNone {
+		st.Reason = StallNoReceiver
+	}
+	return st
+}

@@ -1,0 +1,155 @@
+package chanref
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/matveynator/netchan/codec"
+	"github.com/matveynator/netchan/mux"
+)
+
+// ErrClosed is why an end that was closed in good order takes nothing more. It
+// matches net.ErrClosed.
+var ErrClosed error = closedError{}
+
+type closedError struct{}
+
+func (closedError) Error() string        { return "channel end closed" }
+func (closedError) Is(target error) bool { return target == net.ErrClosed }
+
+// A DropError says that a value was dropped, and why.
+type DropError struct {
+	Channel string
+	Code    mux.Code
+	Text    string
+}
+
+func (e *DropError) Error() string {
+	return fmt.Sprintf("channel %q: value dropped: %v: %s", e.Channel, e.Code, e.Text)
+}
+
+// codeOf is the code under which a decoding error is told to the sender.
+func codeOf(err error) mux.Code {
+	switch {
+	case errors.Is(err, codec.ErrUnregistered):
+		return mux.CodeUnregistered
+	case errors.Is(err, codec.ErrTooLarge):
+		return mux.CodeTooLarge
+	}
+	return mux.CodeDecode
+}
+
+// A StallError is what a waiting call returns when its context ends first.
+type StallError struct {
+	Channel string
+	Stall   Stall
+	Err     error // the context's
+}
+
+func (e *StallError) Error() string {
+	return fmt.Sprintf("%d values of %q wait: %v: %v", e.Stall.Left, e.Channel, e.Stall, e.Err)
+}
+
+func (e *StallError) Unwrap() error { return e.Err }
+
+// A ProtocolError ends the session with a peer that broke the protocol.
+type ProtocolError struct {
+	Channel string
+	Err     error
+}
+
+func (e *ProtocolError) Error() string { return fmt.Sprintf("channel %q: %v", e.Channel, e.Err) }
+func (e *ProtocolError) Unwrap() error { return e.Err }
+
+// SourceStats are a source's counters since it was made.
+type SourceStats struct {
+	Sent         uint64 // values taken from the channel or by Deliver
+	Acknowledged uint64 // values taken by a receiving program; a broadcast counts each receiver
+	InFlight     uint64 // values with a receiver, not acknowledged
+	Waiting      uint64 // values given back, waiting for another receiver
+	Redelivered  uint64 // values sent again that a lost receiver may have taken
+	Dropped      uint64 // values that no receiver will get; a broadcast counts each receiver
+	LastDrop     error  // why the last of them was dropped
+	Receivers    int    // receivers connected now
+	Mismatches   uint64 // receivers that take another type
+}
+
+// sourceCounts are written by the source's goroutine and read by anyone.
+type sourceCounts struct {
+	sent, acknowledged, inFlight, waiting, redelivered, dropped, receivers atomic.Uint64
+	lateDrops, mismatches                                                  atomic.Uint64
+
+	mu   sync.Mutex // guards last
+	last error
+	rate logRate
+}
+
+func storeCounts[T any](c *sourceCounts, d *dispatch[T], seq uint64) {
+	live := 0
+	for _, l := range d.lanes {
+		if l.live {
+			live++
+		}
+	}
+	c.sent.Store(seq)
+	c.acknowledged.Store(d.acknowledged)
+	c.inFlight.Store(uint64(d.inFlight()))
+	c.waiting.Store(uint64(len(d.back)))
+	c.redelivered.Store(d.redelivered)
+	c.dropped.Store(d.dropped)
+	c.receivers.Store(uint64(live))
+}
+
+// late counts a value that was sent after the end.
+func (c *sourceCounts) late() { c.lateDrops.Add(1) }
+
+func (c *sourceCounts) setLast(err error) {
+	c.mu.Lock()
+	c.last = err
+	c.mu.Unlock()
+}
+
+func (c *sourceCounts) warn(l *slog.Logger, msg string, args ...any) {
+	if n, ok := c.rate.allow(); ok {
+		l.Warn(msg, append(args, "more", n)...)
+	}
+}
+
+func (c *sourceCounts) stats() SourceStats {
+	c.mu.Lock()
+	last := c.last
+	c.mu.Unlock()
+	late := c.lateDrops.Load()
+	if late > 0 && last == nil {
+		last = ErrClosed
+	}
+	return SourceStats{
+		Sent: c.sent.Load() + late, Acknowledged: c.acknowledged.Load(), InFlight: c.inFlight.Load(),
+		Waiting: c.waiting.Load(), Redelivered: c.redelivered.Load(), Dropped: c.dropped.Load() + late,
+		LastDrop: last, Receivers: int(c.receivers.Load()), Mismatches: c.mismatches.Load(),
+	}
+}
+
+// logRate lets one line a second through and counts the rest.
+type logRate struct {
+	mu      sync.Mutex
+	next    time.Time
+	skipped int
+}
+
+func (r *logRate) allow() (skipped int, ok bool) {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now.Before(r.next) {
+		r.skipped++
+		return 0, false
+	}
+	skipped, r.skipped, r.next = r.skipped, 0, now.Add(time.Second)
+	return skipped, true
+}

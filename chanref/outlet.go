@@ -1,0 +1,278 @@
+package chanref
+
+import (
+	"github.com/matveynator/netchan/codec"
+	"github.com/matveynator/netchan/mux"
+)
+
+// maxBatch is how many bytes of values go into one frame.
+const maxBatch = mux.MaxFrame
+
+// Flags of OPEN: what the receiving end must know of the sending one.
+const (
+	flagBroadcast  = 1 << iota // its values go nowhere else, so they are not given back
+	flagLossy                  // it waits for nobody: the oldest value makes room
+	flagAtMostOnce             // what lies in the receiver's channel stays there
+)
+
+// outlet is one stream of a source: its lane, and the batches on their way to
+// mux. Everything but told belongs to the source's goroutine.
+type outlet[T any] struct {
+	lane[T]
+	src       *Source[T]
+	session   *mux.Session
+	target    mux.Target
+	node      string // the receiver's node, for people
+	out       *mux.Out
+	announced map[codec.Hash]bool // schemas of types inside any, sent on this stream
+	queue     []*mux.Batch        // the last one is being filled
+	queued    int                 // bytes in queue
+	spare     *mux.Batch
+	busy      bool   // mux has a batch
+	dirty     bool   // in src.dirty
+	gone      bool   // ended: refused, stopped or lost
+	handed    uint64 // numbers up to this were given to mux
+
+	told told // guarded by src.mu
+}
+
+// told is what a stream has said since the source last listened.
+type told struct {
+	listed   bool // in src.told
+	accepted *mux.Accept
+	acks     []mux.Ack
+	refused  *mux.Refuse
+	stopped  *mux.Stop
+	written  *mux.Batch
+	lost     error
+}
+
+func (o *outlet[T]) tell(note func(*told)) {
+	s := o.src
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	note(&o.told)
+	if !o.told.listed {
+		o.told.listed = true
+		s.told = append(s.told, o)
+	}
+	s.mu.Unlock()
+	s.poke()
+}
+
+// The outlet is its stream's mux.Feedback: each call notes and returns.
+
+func (o *outlet[T]) Accepted(a mux.Accept) { o.tell(func(t *told) { t.accepted = &a }) }
+func (o *outlet[T]) Refused(r mux.Refuse)  { o.tell(func(t *told) { t.refused = &r }) }
+func (o *outlet[T]) Stopped(s mux.Stop)    { o.tell(func(t *told) { t.stopped = &s }) }
+func (o *outlet[T]) Written(b *mux.Batch)  { o.tell(func(t *told) { t.written = b }) }
+func (o *outlet[T]) Lost(err error)        { o.tell(func(t *told) { t.lost = err }) }
+
+func (o *outlet[T]) Acked(a mux.Ack) {
+	o.tell(func(t *told) {
+		if n := len(t.acks); n > 0 && len(a.Drops) == 0 {
+			t.acks[n-1].Taken, t.acks[n-1].Limit = max(t.acks[n-1].Taken, a.Taken), max(t.acks[n-1].Limit, a.Limit)
+			return
+		}
+		t.acks = append(t.acks, a)
+	})
+}
+
+// hearOutlet acts on what o's stream has said, in the order in which it can
+// have been said.
+func (s *Source[T]) hearOutlet(o *outlet[T]) {
+	s.mu.Lock()
+	t := o.told
+	o.told = told{}
+	s.mu.Unlock()
+	if o.gone {
+		return
+	}
+	if t.accepted != nil {
+		o.live, o.limit = true, t.accepted.Limit
+	}
+	if t.written != nil {
+		o.recycle(t.written)
+		o.handOver()
+	}
+	for _, a := range t.acks {
+		s.noteDrops(o, a.Drops)
+		if err := s.d.ack(&o.lane, a); err != nil {
+			o.session.Close(&ProtocolError{Channel: s.cfg.Name, Err: err})
+			return // Lost follows
+		}
+	}
+	switch {
+	case t.stopped != nil:
+		o.gone = true
+		s.d.stop(&o.lane, *t.stopped)
+		s.refuse(o, mux.Refuse{Code: t.stopped.Code, Text: t.stopped.Text})
+	case t.refused != nil:
+		o.gone = true
+		s.d.lose(&o.lane, 1, mux.Drop{Code: t.refused.Code, Text: t.refused.Text})
+		s.refuse(o, *t.refused)
+	case t.lost != nil:
+		o.gone = true
+		dropped := s.d.dropped
+		s.d.lose(&o.lane, o.handed+1, mux.Drop{Code: mux.CodeLost, Text: t.lost.Error()})
+		if n := s.d.dropped - dropped; n > 0 {
+			s.cfg.Logger.Warn("netchan: values dropped with a lost receiver",
+				"channel", s.cfg.Name, "node", o.node, "values", n, "reason", t.lost)
+		}
+	}
+}
+
+// give encodes it for l, or for all lanes when l is nil.
+func (s *Source[T]) give(l *lane[T], it item[T]) {
+	if l == nil {
+		s.spread(it)
+		return
+	}
+	o := l.o
+	b := o.filling()
+	s.met = s.met[:0]
+	before := len(b.B)
+	encoded, err := s.writer.Append(b.B, &it.v, &s.env)
+	if err != nil {
+		s.dropUnsendable(it, err)
+		return
+	}
+	o.announce(s.met)
+	b.B = encoded
+	s.d.assign(l, it)
+	o.grown(b, before)
+}
+
+// spread encodes it once and gives it to every lane that has room. The ones
+// that have none are lossy: they miss it, and it is counted.
+func (s *Source[T]) spread(it item[T]) {
+	s.met = s.met[:0]
+	encoded, err := s.writer.Append(s.scratch[:0], &it.v, &s.env)
+	if err != nil {
+		s.dropUnsendable(it, err)
+		return
+	}
+	if cap(encoded) <= 4*mux.MaxFrame {
+		s.scratch = encoded
+	}
+	for _, l := range s.d.lanes {
+		if !l.live {
+			continue
+		}
+		if !l.room() {
+			s.d.settle(it.seq, &mux.Drop{Count: 1, Code: mux.CodeLossy, Text: "the receiver's node has no room"})
+			continue
+		}
+		o := l.o
+		b := o.filling()
+		before := len(b.B)
+		o.announce(s.met)
+		b.B = append(b.B, encoded...)
+		s.d.assign(l, it)
+		o.grown(b, before)
+	}
+}
+
+// filling is the batch that takes the next value.
+func (o *outlet[T]) filling() *mux.Batch {
+	if n := len(o.queue); n > 0 && o.queue[n-1].Len() < maxBatch {
+		return o.queue[n-1]
+	}
+	return o.start()
+}
+
+func (o *outlet[T]) start() *mux.Batch {
+	b := o.spare
+	o.spare = nil
+	if b == nil {
+		b = mux.NewBatch(o.src.hash)
+	}
+	o.queue = append(o.queue, b)
+	if !o.dirty {
+		o.dirty = true
+		o.src.dirty = append(o.src.dirty, o)
+	}
+	return b
+}
+
+// grown accounts for a value that was appended to b behind before.
+func (o *outlet[T]) grown(b *mux.Batch, before int) {
+	size := len(b.B) - before
+	if b.Len() > maxBatch && b.Count > 0 {
+		// Whole values only: this one opens the next batch.
+		next := o.start()
+		next.B = append(next.B, b.B[before:]...)
+		b.B = b.B[:before]
+		b = next
+	}
+	b.Count++
+	o.queued += size
+	if o.queued >= maxBatch {
+		o.handOver()
+		o.blocked = o.queued >= maxBatch
+	}
+}
+
+// handOver gives mux the next batch, if it has none of this stream.
+func (o *outlet[T]) handOver() {
+	for !o.busy && len(o.queue) > 0 && o.queue[0].Count > 0 {
+		b := o.queue[0]
+		o.queue[0] = nil
+		o.queue = o.queue[1:]
+		if len(o.queue) == 0 {
+			o.queue = nil
+		}
+		o.queued -= b.Len()
+		o.handed += uint64(b.Count)
+		o.busy = true
+		o.out.Send(b)
+	}
+	o.blocked = o.queued >= maxBatch
+}
+
+func (o *outlet[T]) recycle(b *mux.Batch) {
+	o.busy = false
+	if o.spare == nil {
+		b.Reset()
+		o.spare = b
+	}
+}
+
+// announce sends each schema once, before the batch that needs it.
+func (o *outlet[T]) announce(met []*codec.Schema) {
+	for _, schema := range met {
+		if o.announced[schema.Hash()] {
+			continue
+		}
+		if o.announced == nil {
+			o.announced = make(map[codec.Hash]bool)
+		}
+		o.announced[schema.Hash()] = true
+		o.out.Schema(schema.Bytes())
+	}
+}
+
+// flush hands over what the last burst has gathered.
+func (s *Source[T]) flush() {
+	for i, o := range s.dirty {
+		o.dirty = false
+		s.dirty[i] = nil
+		if !o.gone {
+			o.handOver()
+		}
+	}
+	s.dirty = s.dirty[:0]
+}
+
+// unsent says whether a batch has not left for mux.
+func (s *Source[T]) unsent() bool {
+	for _, l := range s.d.lanes {
+		if len(l.o.queue) > 0 {
+			return true
+		}
+	}
+	return false
+}

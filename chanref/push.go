@@ -1,0 +1,368 @@
+package chanref
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/matveynator/netchan/codec"
+	"github.com/matveynator/netchan/mux"
+)
+
+// maxSchemas bounds how many types a sender may announce on one stream.
+const maxSchemas = 1024
+
+// errGone ends a use from outside: the sink has ended, the stream is gone, or
+// another stream of the same sender is there.
+var errGone = errors.New("the stream is gone")
+
+// serve is one stream's goroutine, from its OPEN on.
+func (s *Sink[T]) serve(in *mux.In) {
+	open := in.Open()
+	schema, err := codec.ParseSchema(open.Schema)
+	if err != nil {
+		in.Refuse(mux.CodeProtocol, err.Error())
+		return
+	}
+	reader, err := codec.NewReader[T](schema)
+	if err != nil {
+		s.mismatch(in, err)
+		in.Refuse(mux.CodeType, s.text)
+		return
+	}
+	u := s.admit(in)
+	if u == nil {
+		in.Refuse(mux.CodeClosed, "the receiving end was closed")
+		return
+	}
+	in.Accept(u.taken + uint64(cap(s.c)) + s.window)
+	err = s.receive(u, reader)
+	clean := err == io.EOF && in.Clean()
+	if err != nil && err != io.EOF && !errors.Is(err, errGone) {
+		s.counts.warn(s.cfg.Logger, "netchan: a sender's stream has ended", "channel", s.cfg.Name,
+			"node", s.table.nodeName(in.Session()), "reason", err)
+	}
+	s.leave(u, clean)
+}
+
+// mismatch notes a sender of another type, and logs it once.
+func (s *Sink[T]) mismatch(in *mux.In, err error) {
+	id := in.Open().End
+	s.mu.Lock()
+	known := s.odd[id]
+	if len(s.odd) >= maxSenders {
+		clear(s.odd)
+	}
+	s.odd[id] = true
+	s.mu.Unlock()
+	if known {
+		return
+	}
+	s.counts.mismatches.Add(1)
+	s.cfg.Logger.Warn("netchan: a sender of this name has another type", "channel", s.cfg.Name,
+		"node", s.table.nodeName(in.Session()), "sent", in.Open().Text, "received", s.text, "reason", err)
+}
+
+// receive brings u's values into the channel until the stream ends: io.EOF
+// when its sender has ended it.
+func (s *Sink[T]) receive(u *use, reader *codec.Reader[T]) error {
+	schemas := make(map[codec.Hash]*codec.Schema)
+	p := pusher[T]{s: s, u: u, reader: reader}
+	p.env.Schema = func(h codec.Hash) *codec.Schema { return schemas[h] }
+	p.env.MaxBytes = maxDecoded
+	for {
+		f, err := u.in.Next()
+		if err != nil {
+			return err
+		}
+		switch f.Kind {
+		case mux.KindTooLarge:
+			if s.lock(u) {
+				p.skip(mux.CodeTooLarge, fmt.Sprintf("a value of %d bytes", f.Size))
+				s.unlock()
+			}
+			continue
+		case mux.KindSchema:
+			schema, err := codec.ParseSchema(f.Body)
+			if err == nil && len(schemas) >= maxSchemas {
+				err = fmt.Errorf("more than %d types announced", maxSchemas)
+			}
+			if err != nil {
+				return s.protocol(u, err)
+			}
+			schemas[schema.Hash()] = schema
+			continue
+		}
+		if f.Hash != u.in.Open().Hash {
+			return s.protocol(u, errors.New("values of another schema than the stream's"))
+		}
+		if !s.lock(u) {
+			return errGone
+		}
+		err = p.frame(f)
+		s.unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// maxDecoded is how much memory one value may decode to.
+const maxDecoded = 64 << 20
+
+func (s *Sink[T]) protocol(u *use, err error) error {
+	e := &ProtocolError{Channel: s.cfg.Name, Err: err}
+	u.in.Session().Close(e)
+	return e
+}
+
+// lock gets the right to push, for one frame; false when u is over.
+func (s *Sink[T]) lock(u *use) bool {
+	select {
+	case s.push <- struct{}{}:
+		return true
+	default:
+	}
+	select {
+	case s.push <- struct{}{}:
+		return true
+	case <-u.in.Done():
+	case <-u.replaced:
+	case <-s.stop:
+	}
+	return false
+}
+
+func (s *Sink[T]) unlock() { <-s.push }
+
+// pusher brings the values of one use's frames into the channel.
+type pusher[T any] struct {
+	s      *Sink[T]
+	u      *use
+	reader *codec.Reader[T]
+	env    codec.ReadEnv
+	v      T
+	n      uint64 // pushed since the last note
+}
+
+// frame pushes f's values, for the holder of the right to push.
+func (p *pusher[T]) frame(f mux.Frame) error {
+	s, body := p.s, f.Body
+	defer func() {
+		var zero T
+		p.v = zero
+		p.note()
+	}()
+	for range f.Count {
+		rest, err := p.reader.Read(body, &p.v, &p.env)
+		if f.Count == 1 {
+			p.u.in.Decoded()
+		}
+		if err != nil {
+			if value := (*codec.ValueError)(nil); !errors.As(err, &value) {
+				return s.protocol(p.u, err)
+			}
+			body = rest
+			p.skip(codeOf(err), err.Error())
+			continue
+		}
+		body = rest
+		select {
+		case s.c <- p.v:
+		default:
+			if ok, err := p.wait(); err != nil {
+				return err
+			} else if !ok {
+				continue
+			}
+		}
+		if s.vals != nil {
+			s.vals[s.pushes%uint64(len(s.vals))] = p.v
+		}
+		s.pushes++
+		if p.n++; p.n >= p.u.every {
+			p.note()
+		}
+	}
+	if len(body) > 0 {
+		return s.protocol(p.u, fmt.Errorf("%d bytes behind the last value", len(body)))
+	}
+	return nil
+}
+
+// wait pushes a value for which there was no room; false when the value was
+// dropped instead, which happens only where the channel is lossy.
+func (p *pusher[T]) wait() (bool, error) {
+	s := p.s
+	p.note()
+	if p.u.lossy {
+		return p.makeRoom(), nil
+	}
+	select {
+	case s.c <- p.v:
+		return true, nil
+	case <-p.u.in.Done():
+	case <-p.u.replaced:
+	case <-s.stop:
+	}
+	return false, errGone
+}
+
+// makeRoom pushes a value where nobody is waited for: the oldest goes, if
+// it may, else the new one.
+func (p *pusher[T]) makeRoom() bool {
+	s := p.s
+	for {
+		s.mu.Lock()
+		s.k.settle(s.k.pushed, uint64(len(s.c)))
+		may := s.k.runs.len() > 0 && s.k.runs.front().u.lossy
+		s.mu.Unlock()
+		if may {
+			select {
+			case <-s.c:
+				s.mu.Lock()
+				if s.k.runs.len() > 0 {
+					old := s.k.runs.front().u
+					old.drop(old.taken+1, mux.CodeLossy, "the receiver's channel was full")
+				}
+				s.mu.Unlock()
+				s.counts.dropped.Add(1)
+			default:
+			}
+		}
+		select {
+		case s.c <- p.v:
+			return true
+		default:
+		}
+		if !may && s.full() {
+			s.counts.dropped.Add(1)
+			p.skip(mux.CodeLossy, "the receiver's channel was full")
+			return false
+		}
+	}
+}
+
+func (s *Sink[T]) full() bool { return len(s.c) == cap(s.c) }
+
+// drop notes a number that will never be taken; the sink's mu is held.
+func (u *use) drop(number uint64, code mux.Code, text string) {
+	if n := len(u.drops); n > 0 {
+		if last := &u.drops[n-1]; last.Code == code && last.Text == text && last.First+last.Count == number {
+			last.Count++
+			return
+		}
+	}
+	if len(text) > maxDropText {
+		text = text[:maxDropText]
+	}
+	u.drops = append(u.drops, mux.Drop{First: number, Count: 1, Code: code, Text: text})
+}
+
+const maxDropText = 200
+
+// skip notes the next number as one that will never reach the channel.
+func (p *pusher[T]) skip(code mux.Code, text string) {
+	p.note()
+	s := p.s
+	s.mu.Lock()
+	p.u.drop(p.u.next, code, text)
+	s.k.note(p.u, 1, true)
+	s.mu.Unlock()
+	if code != mux.CodeLossy {
+		s.counts.dropped.Add(1)
+		s.counts.warn(s.cfg.Logger, "netchan: value dropped, it can't be decoded", "channel", s.cfg.Name,
+			"node", s.table.nodeName(p.u.in.Session()), "reason", text)
+	}
+	p.settle()
+}
+
+// note books what was pushed since the last time.
+func (p *pusher[T]) note() {
+	if p.n == 0 {
+		return
+	}
+	s := p.s
+	s.counts.received.Add(p.n)
+	s.mu.Lock()
+	s.k.note(p.u, p.n, false)
+	s.mu.Unlock()
+	p.n = 0
+	p.settle()
+}
+
+// settle looks how far the program has got, and acknowledges when enough was
+// taken. What remains is looked at again by the table's clock.
+func (p *pusher[T]) settle() {
+	s, u := p.s, p.u
+	s.mu.Lock()
+	s.k.settle(s.k.pushed, uint64(len(s.c)))
+	due := u.taken-u.told >= u.every
+	tick := !s.ticking && (s.k.runs.len() > 0 || !due && u.unacked())
+	s.ticking = s.ticking || tick
+	taken := s.k.taken
+	s.mu.Unlock()
+	s.wipe(taken, len(s.vals)/2)
+	if due {
+		s.ack(u, false)
+	}
+	if tick {
+		s.table.ticks.add(s)
+	}
+}
+
+func (u *use) unacked() bool { return u.taken > u.told || len(u.drops) > 0 }
+
+// wipe forgets values that were taken, once there are some of them, for the
+// holder of push.
+func (s *Sink[T]) wipe(taken uint64, some int) {
+	if s.vals == nil || taken-s.wiped < uint64(some) {
+		return
+	}
+	var zero T
+	for ; s.wiped < taken; s.wiped++ {
+		s.vals[s.wiped%uint64(len(s.vals))] = zero
+	}
+}
+
+// ack tells u's sender what was taken.
+func (s *Sink[T]) ack(u *use, always bool) {
+	s.mu.Lock()
+	if !always && !u.unacked() {
+		s.mu.Unlock()
+		return
+	}
+	a := mux.Ack{Taken: u.taken, Limit: u.taken + uint64(cap(s.c)) + s.window, Drops: u.drops}
+	u.told, u.drops = u.taken, nil
+	s.mu.Unlock()
+	u.in.Ack(a)
+}
+
+// look is called by the table's clock while values lie in the channel, or are
+// taken and not acknowledged. It says whether anything has moved, and whether
+// to come again.
+func (s *Sink[T]) look() (moved, again bool) {
+	s.mu.Lock()
+	before := s.k.taken
+	s.k.settle(s.k.pushed, uint64(len(s.c)))
+	var due []*use
+	for _, u := range s.uses {
+		if u.unacked() {
+			due = append(due, u)
+		}
+	}
+	taken := s.k.taken
+	again = s.k.runs.len() > 0 && !s.ended
+	s.ticking = again
+	s.mu.Unlock()
+	select {
+	case s.push <- struct{}{}:
+		s.wipe(taken, 1)
+		<-s.push
+	default: // a push is going on, it will do that
+	}
+	for _, u := range due {
+		s.ack(u, false)
+	}
+	return taken != before || len(due) > 0, again
+}

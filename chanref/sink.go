@@ -1,0 +1,270 @@
+package chanref
+
+import (
+	"log/slog"
+	"sync"
+
+	"github.com/matveynator/netchan/codec"
+	"github.com/matveynator/netchan/mux"
+)
+
+// SinkConfig says what kind of receiving end a Sink is.
+type SinkConfig struct {
+	ID       mux.ID // of this end, never used before
+	Name     string // of the channel
+	Lossy    bool   // when the channel is full the oldest value goes
+	KeepOpen bool   // the channel stays open when the last sender closes
+	Logger   *slog.Logger
+	// Others says whether senders are known that are neither connected nor
+	// among those that done is true for; nil: none are.
+	Others func(done func(mux.ID) bool) bool
+	Ended  func() // called once when the sink has ended
+}
+
+// A Sink takes values from streams into a local channel, which it owns: it
+// closes it when the sink ends. All methods may be called by several
+// goroutines at once.
+type Sink[T any] struct {
+	cfg    SinkConfig
+	table  *Table
+	c      chan T
+	text   string
+	window uint64
+	bits   bitsOf[T]
+	ending *Ending
+	stop   chan struct{} // closed: no push waits any longer
+	push   chan struct{} // capacity 1; who has put its token in may push
+	counts sinkCounts
+
+	vals   []T    // what was pushed last, by its place; for the holder of push
+	pushes uint64 // values pushed, for the holder of push
+	wiped  uint64 // vals before this place are zero, for the holder of push
+
+	mu      sync.Mutex // guards what follows
+	k       intake
+	uses    map[mux.ID]*use
+	closed  map[mux.ID]bool // senders that have closed
+	odd     map[mux.ID]bool // senders of another type
+	last    bool            // no sender is awaited any more
+	ticking bool
+	ended   bool
+	err     error
+}
+
+// NewSink starts a sink into c. The table t finds it until it ends.
+func NewSink[T any](t *Table, c chan T, w *codec.Writer[T], cfg SinkConfig) *Sink[T] {
+	s := &Sink[T]{
+		cfg: cfg, table: t, c: c, text: w.Schema().String(),
+		window: uint64(max(1, cap(c))),
+		ending: newEnding(nil),
+		stop:   make(chan struct{}),
+		push:   make(chan struct{}, 1),
+		uses:   make(map[mux.ID]*use),
+		closed: make(map[mux.ID]bool),
+		odd:    make(map[mux.ID]bool),
+	}
+	index(c, s.ending)
+	if n := cap(c); n > 0 {
+		s.vals, s.bits = make([]T, n+1), newBits[T]()
+	}
+	if !t.addSink(s) {
+		s.Abort(ErrClosed)
+	}
+	return s
+}
+
+// admit makes in a use of the sink; nil when the sink has ended.
+func (s *Sink[T]) admit(in *mux.In) *use {
+	open := in.Open()
+	u := &use{
+		in: in, end: open.End,
+		keeps:    open.Flags&(flagBroadcast|flagAtMostOnce) == 0,
+		lossy:    s.cfg.Lossy || open.Flags&flagLossy != 0,
+		every:    max(1, s.window/2),
+		replaced: make(chan struct{}),
+		next:     open.First, taken: open.First - 1, told: open.First - 1,
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return nil
+	}
+	if old := s.uses[open.End]; old != nil {
+		close(old.replaced)
+	} else {
+		s.counts.senders.Add(1)
+	}
+	s.uses[open.End] = u
+	return u
+}
+
+// leave ends u. A clean end is its sender's close.
+func (s *Sink[T]) leave(u *use, clean bool) {
+	s.mu.Lock()
+	if s.uses[u.end] == u {
+		delete(s.uses, u.end)
+		s.counts.senders.Add(-1)
+	}
+	if clean {
+		if len(s.closed) >= maxSenders {
+			clear(s.closed)
+		}
+		s.closed[u.end] = true
+	}
+	s.mu.Unlock()
+	s.Evaluate()
+}
+
+// maxSenders bounds what a sink remembers of senders that are not connected.
+const maxSenders = 4096
+
+// Evaluate closes the channel if no sender is left and one has closed. It is
+// called whenever one of the two may have come about.
+func (s *Sink[T]) Evaluate() {
+	over := func() bool {
+		return !s.ended && len(s.uses) == 0 && (s.last || !s.cfg.KeepOpen && len(s.closed) > 0)
+	}
+	s.mu.Lock()
+	ask := over()
+	s.mu.Unlock()
+	if !ask || s.cfg.Others != nil && s.cfg.Others(s.out) {
+		return
+	}
+	s.mu.Lock()
+	if !over() {
+		s.mu.Unlock()
+		return
+	}
+	s.ended = true
+	s.mu.Unlock()
+	s.finish()
+}
+
+// Last has the channel closed as soon as no sender is connected.
+func (s *Sink[T]) Last() {
+	s.mu.Lock()
+	s.last = true
+	s.mu.Unlock()
+	s.Evaluate()
+}
+
+// out says whether the sender with this ID will not come: it has closed, or
+// sends another type.
+func (s *Sink[T]) out(id mux.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed[id] || s.odd[id]
+}
+
+// finish closes the channel. ended is set, so no use comes any more; the push
+// token is not given back.
+func (s *Sink[T]) finish() {
+	s.table.removeSink(s)
+	close(s.stop)
+	s.push <- struct{}{}
+	s.closeChan()
+}
+
+func (s *Sink[T]) closeChan() {
+	close(s.c)
+	clear(s.vals)
+	s.mu.Lock()
+	err := s.err
+	s.mu.Unlock()
+	s.ending.end(err)
+	if s.cfg.Ended != nil {
+		s.cfg.Ended()
+	}
+}
+
+// Abort ends the sink at once: what lies in the channel can still be read,
+// then it is closed, and Err is err.
+func (s *Sink[T]) Abort(err error) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended, s.err = true, err
+	s.mu.Unlock()
+	s.finish()
+}
+
+// Close ends the sink. Its sources get back what the program has not taken,
+// also out of the channel, but for values that they would not send again:
+// those stay to be read. Then the channel is closed, and Err stays nil.
+func (s *Sink[T]) Close() {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended = true
+	s.mu.Unlock()
+	s.table.removeSink(s)
+	close(s.stop)
+	s.push <- struct{}{}
+
+	s.mu.Lock()
+	s.k.settle(s.k.pushed, uint64(len(s.c)))
+	s.mu.Unlock()
+	stay, stops := s.takeBack()
+	for u, st := range stops {
+		s.ack(u, true)
+		u.in.Stop(st)
+	}
+	for _, v := range stay {
+		s.c <- v // has room: it was there before
+	}
+	s.closeChan()
+}
+
+// takeBack empties the channel, for the holder of push. It returns the values
+// that stay, and what to tell each sender.
+func (s *Sink[T]) takeBack() (stay []T, stops map[*use]mux.Stop) {
+	var held []T
+	for more := true; more; {
+		select {
+		case v := <-s.c:
+			held = append(held, v)
+		default:
+			more = false
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// The program may have been taking values at the same time, so held is
+	// some of the values that lay there, in their order; which ones shows by
+	// their bits.
+	n, base := 0, s.k.taken
+	back := s.k.untaken(func(u *use, i int) bool {
+		if n == len(held) || !s.bits.same(&s.vals[(base+uint64(i))%uint64(len(s.vals))], &held[n]) {
+			return false
+		}
+		n++
+		if !u.keeps {
+			stay = append(stay, held[n-1])
+		}
+		return u.keeps
+	})
+	stay = append(stay, held[n:]...)
+	stops = make(map[*use]mux.Stop)
+	for _, u := range s.uses {
+		stops[u] = mux.Stop{Code: mux.CodeClosed, Text: "the receiving end was closed", UpTo: u.next - 1, NotTaken: back[u]}
+	}
+	return stay, stops
+}
+
+// Done is closed when the sink has ended and its channel is closed.
+func (s *Sink[T]) Done() <-chan struct{} { return s.ending.Done() }
+
+// Err says why the channel was closed; nil while it is open, when the senders
+// have finished, and after Close.
+func (s *Sink[T]) Err() error { return s.ending.Err() }
+
+// ID is the end's ID, Name the channel's name.
+func (s *Sink[T]) ID() mux.ID   { return s.cfg.ID }
+func (s *Sink[T]) Name() string { return s.cfg.Name }
+
+// Stats are the sink's counters.
+func (s *Sink[T]) Stats() SinkStats { return s.counts.stats() }

@@ -1,0 +1,384 @@
+package chanref
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/matveynator/netchan/codec"
+	"github.com/matveynator/netchan/mux"
+)
+
+// SourceConfig says what kind of sending end a Source is.
+type SourceConfig struct {
+	ID         mux.ID // of this end, never used before
+	Name       string // of the channel, for people and for streams opened by name
+	Broadcast  bool   // every receiver gets every value
+	Lossy      bool   // with Broadcast: no receiver is waited for
+	AtMostOnce bool   // never send again what a lost receiver may have taken
+	Logger     *slog.Logger
+	Refused    func(mux.Refuse) // called on the source's goroutine when an end refuses or stops a stream
+	Ended      func()           // called once, on the source's goroutine, when it has ended
+}
+
+// A Source gives out what a local channel holds. All methods may be called by
+// several goroutines at once.
+type Source[T any] struct {
+	cfg    SourceConfig
+	table  *Table
+	c      <-chan T
+	writer *codec.Writer[T]
+	hash   [16]byte
+	schema []byte
+	text   string
+
+	wake    chan struct{} // capacity 1: something is in the inbox
+	pending atomic.Bool   // the same, cheap to look at between two values
+	ending  *Ending
+	counts  sourceCounts
+
+	mu    sync.Mutex // guards what follows: the inbox
+	told  []*outlet[T]
+	calls []func()              // run on the source's goroutine
+	ended bool                  // the goroutine reads the inbox no more
+	known map[mux.Target]string // receivers that should be there, and their nodes' names
+
+	// Owned by the source's goroutine.
+	d          dispatch[T]
+	seq        uint64 // values taken, from the channel or by Deliver
+	fromC      uint64 // of those, from the channel
+	closed     bool   // the channel was closed
+	stopping   bool   // no more is taken from the channel than stopAt
+	stopAt     uint64
+	aborted    error
+	linger     bool // the time for telling late receivers is over
+	lingerT    *time.Timer
+	deliveries []*delivery[T] // not sent yet, in order
+	waiting    map[uint64]*delivery[T]
+	flushes    []*flush
+	waits      []*receiverWait
+	refused    map[mux.Target]*refusal // ends that said no
+	dirty      []*outlet[T]            // have a batch to hand over
+	scratch    []byte                  // a broadcast value's bytes
+	met        []*codec.Schema         // schemas that the value being encoded needs
+	env        codec.WriteEnv
+	unanswered bool // a value was dropped here, which may end a Flush
+}
+
+// NewSource starts a source for c, which must not be nil. The table t finds it
+// until it ends.
+func NewSource[T any](t *Table, c <-chan T, w *codec.Writer[T], cfg SourceConfig) *Source[T] {
+	schema := w.Schema()
+	s := &Source[T]{
+		cfg: cfg, table: t, c: c, writer: w,
+		hash: schema.Hash(), schema: schema.Bytes(), text: schema.String(),
+		wake:    make(chan struct{}, 1),
+		waiting: make(map[uint64]*delivery[T]),
+		refused: make(map[mux.Target]*refusal),
+		d:       dispatch[T]{broadcast: cfg.Broadcast, atMostOnce: cfg.AtMostOnce},
+	}
+	s.ending = newEnding(s.Flush)
+	index(c, s.ending)
+	s.env.Met = func(m *codec.Schema) { s.met = append(s.met, m) }
+	s.d.resolve = s.resolve
+	if !t.addSource(s) {
+		s.aborted = ErrClosed
+		s.end()
+		return s
+	}
+	go s.run()
+	return s
+}
+
+// run is the source's goroutine: it hears what streams and callers say, gives
+// out what the channel holds, and waits.
+func (s *Source[T]) run() {
+	defer s.table.running.Done()
+	for {
+		s.hear()
+		if s.over() {
+			s.end()
+			return
+		}
+		s.pump()
+		s.flush()
+		if s.unanswered {
+			s.unanswered = false
+			s.answer()
+		}
+		storeCounts(&s.counts, &s.d, s.seq)
+		if s.pending.Load() || s.over() {
+			continue
+		}
+		var c <-chan T
+		if s.canTake() {
+			c = s.c
+		}
+		select {
+		case v, ok := <-c:
+			s.took(v, ok)
+		case <-s.wake:
+		}
+	}
+}
+
+// hear runs what has come in since the last time.
+func (s *Source[T]) hear() {
+	s.pending.Store(false)
+	s.mu.Lock()
+	told, calls := s.told, s.calls
+	s.told, s.calls = nil, nil
+	s.mu.Unlock()
+	for _, o := range told {
+		s.hearOutlet(o)
+	}
+	for _, f := range calls {
+		f()
+	}
+	if len(told) > 0 || len(calls) > 0 {
+		s.answer()
+	}
+}
+
+// call has f run on the source's goroutine; false when that has ended.
+func (s *Source[T]) call(f func()) bool {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return false
+	}
+	s.calls = append(s.calls, f)
+	s.mu.Unlock()
+	s.poke()
+	return true
+}
+
+func (s *Source[T]) poke() {
+	s.pending.Store(true)
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// pump gives out values for as long as there are some and a lane has room.
+func (s *Source[T]) pump() {
+	for !s.pending.Load() && s.aborted == nil {
+		l, ok := s.lane()
+		if !ok {
+			return
+		}
+		if it, ok := s.d.next(); ok {
+			s.give(l, it)
+			continue
+		}
+		if len(s.deliveries) > 0 && s.deliveries[0].after <= s.fromC {
+			s.giveDelivery(l)
+			continue
+		}
+		if !s.mayTake() {
+			return
+		}
+		select {
+		case v, ok := <-s.c:
+			if !s.count(ok) {
+				return
+			}
+			s.give(l, item[T]{v: v, seq: s.seq})
+		default:
+			return
+		}
+	}
+}
+
+// took handles what the blocking wait got from the channel.
+func (s *Source[T]) took(v T, ok bool) {
+	if s.count(ok) {
+		l, _ := s.lane()
+		s.give(l, item[T]{v: v, seq: s.seq})
+	}
+}
+
+func (s *Source[T]) count(ok bool) bool {
+	if !ok {
+		s.closed = true
+		return false
+	}
+	s.fromC++
+	s.seq++
+	for _, f := range s.flushes {
+		f.reached(s.fromC, s.seq)
+	}
+	return true
+}
+
+func (s *Source[T]) mayTake() bool {
+	return !s.closed && s.aborted == nil && (!s.stopping || s.fromC < s.stopAt)
+}
+
+// canTake says whether the next value may come from the channel.
+func (s *Source[T]) canTake() bool {
+	if !s.mayTake() || len(s.d.back) > 0 || len(s.deliveries) > 0 && s.deliveries[0].after <= s.fromC {
+		return false
+	}
+	_, ok := s.lane()
+	return ok
+}
+
+// lane is where the next value may go. For a broadcast it is nil: to all.
+func (s *Source[T]) lane() (*lane[T], bool) {
+	switch {
+	case s.cfg.Broadcast:
+		return nil, s.d.ready(s.cfg.Lossy)
+	case len(s.d.lanes) == 1:
+		return s.d.lanes[0], s.d.lanes[0].room()
+	default:
+		l := s.d.pick()
+		return l, l != nil
+	}
+}
+
+// over says whether nothing is left to do: all was given out and settled, or
+// the source was ended from outside.
+func (s *Source[T]) over() bool {
+	if s.aborted != nil {
+		return true
+	}
+	if s.closed {
+		// After close nothing can come behind what C held.
+		for _, d := range s.deliveries {
+			d.after = 0
+		}
+	} else if !s.stopping || s.fromC < s.stopAt {
+		return false
+	}
+	if len(s.d.back) > 0 || len(s.deliveries) > 0 || s.d.inFlight() > 0 || s.unsent() {
+		return false
+	}
+	return !s.closed || s.toldAll()
+}
+
+// lingerTime is how long a closed source waits for receivers that it knows of
+// and has no stream to yet, so that they hear of the close.
+const lingerTime = 2 * time.Second
+
+// toldAll says whether every receiver that is known has a stream by which the
+// close will be told, or has had its time.
+func (s *Source[T]) toldAll() bool {
+	if s.linger {
+		return true
+	}
+	missing := false
+	s.mu.Lock()
+	for t := range s.known {
+		if s.refused[t] == nil && !s.connected(t) {
+			missing = true
+		}
+	}
+	s.mu.Unlock()
+	for _, l := range s.d.lanes {
+		missing = missing || !l.live
+	}
+	if missing && s.lingerT == nil {
+		s.lingerT = time.AfterFunc(lingerTime, func() { s.call(func() { s.linger = true }) })
+	}
+	return !missing
+}
+
+func (s *Source[T]) connected(t mux.Target) bool {
+	for _, l := range s.d.lanes {
+		if l.o.target == t {
+			return true
+		}
+	}
+	return false
+}
+
+// end tells every stream, resolves every call, and hands the channel over to
+// be emptied: a send on it completes, and is counted as dropped.
+func (s *Source[T]) end() {
+	if s.lingerT != nil {
+		s.lingerT.Stop()
+	}
+	err := s.aborted
+	if err == nil {
+		err = ErrClosed
+	}
+	s.mu.Lock()
+	s.ended = true
+	calls := s.calls
+	s.calls, s.told = nil, nil
+	s.mu.Unlock()
+	for _, f := range calls {
+		f() // what they ask for is answered below
+	}
+	gone := mux.Drop{Code: mux.CodeShutdown, Text: err.Error()}
+	for len(s.d.lanes) > 0 {
+		o := s.d.lanes[0].o
+		s.d.lose(&o.lane, o.handed+1, gone)
+		o.out.Close(s.aborted == nil && s.closed)
+	}
+	lost := len(s.d.back) + len(s.deliveries)
+	for _, it := range s.d.back {
+		s.d.settle(it.seq, &gone)
+	}
+	s.d.back = nil
+	for _, d := range s.deliveries {
+		d.finish(err)
+	}
+	for _, d := range s.waiting {
+		d.finish(err)
+	}
+	for _, f := range s.flushes {
+		f.finish(err)
+	}
+	for _, w := range s.waits {
+		w.finish(err)
+	}
+	storeCounts(&s.counts, &s.d, s.seq)
+	s.table.removeSource(s)
+	s.ending.end(err)
+	if !s.closed {
+		drain(s.c, s.counts.late)
+	}
+	s.c = nil // the program's alone from here on
+	if lost > 0 {
+		s.cfg.Logger.Warn("netchan: values dropped when a sender ended", "channel", s.cfg.Name, "values", lost, "reason", err)
+	}
+	if s.cfg.Ended != nil {
+		s.cfg.Ended()
+	}
+}
+
+// Close takes no more than the channel holds now; that is still delivered, and
+// then the source ends without telling receivers that the channel is closed.
+func (s *Source[T]) Close() {
+	s.call(func() {
+		if !s.stopping {
+			s.stopping, s.stopAt = true, s.fromC+uint64(len(s.c))
+		}
+	})
+}
+
+// Abort ends the source at once. What is on its way is dropped and counted.
+func (s *Source[T]) Abort(err error) {
+	s.call(func() {
+		if s.aborted == nil {
+			s.aborted = err
+		}
+	})
+}
+
+// Done is closed when the source has ended.
+func (s *Source[T]) Done() <-chan struct{} { return s.ending.Done() }
+
+// Err is nil until Done is closed, then why: ErrClosed after a clean end.
+func (s *Source[T]) Err() error { return s.ending.Err() }
+
+// ID is the end's ID, Name the channel's name.
+func (s *Source[T]) ID() mux.ID   { return s.cfg.ID }
+func (s *Source[T]) Name() string { return s.cfg.Name }
+
+// Stats are the source's counters.
+func (s *Source[T]) Stats() SourceStats { return s.counts.stats() }

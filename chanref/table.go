@@ -1,0 +1,160 @@
+package chanref
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/matveynator/netchan/mux"
+)
+
+// A Table finds the ends of one node: peers ask it by ID or by name. It is
+// what a node's sessions call; its methods may be called by several goroutines
+// at once.
+type Table struct {
+	nodeName func(*mux.Session) string
+	ticks    ticker
+	running  sync.WaitGroup // the sources' goroutines, and the clock's
+
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	sources map[mux.ID]sourceEnd
+	sinks   map[mux.ID]sinkEnd
+}
+
+type sourceEnd interface {
+	ID() mux.ID
+	Name() string
+	Connect(s *mux.Session, t mux.Target, node string)
+	Abort(err error)
+}
+
+type sinkEnd interface {
+	ID() mux.ID
+	Name() string
+	serve(in *mux.In)
+	Abort(err error)
+}
+
+// NewTable returns an empty table. nodeName names the node at the other side
+// of a session, for logs and errors.
+func NewTable(nodeName func(*mux.Session) string) *Table {
+	t := &Table{
+		nodeName: nodeName,
+		sources:  make(map[mux.ID]sourceEnd),
+		sinks:    make(map[mux.ID]sinkEnd),
+	}
+	t.ticks.init(&t.running)
+	return t
+}
+
+// Serve brings one incoming use to the sink that it is for.
+func (t *Table) Serve(in *mux.In) {
+	target := in.Open().Target
+	t.mu.Lock()
+	end := t.sinks[target.ID]
+	if target.ID == (mux.ID{}) {
+		for _, e := range t.sinks {
+			if e.Name() == target.Name {
+				end = e
+				break
+			}
+		}
+	}
+	t.mu.Unlock()
+	if end == nil {
+		in.Refuse(mux.CodeNoSuch, "no such receiving end")
+		return
+	}
+	end.serve(in)
+}
+
+// Attach has the source that a peer asks for open a stream to the asking end.
+func (t *Table) Attach(s *mux.Session, a mux.Attach) {
+	t.mu.Lock()
+	end := t.sources[a.Target.ID]
+	if a.Target.ID == (mux.ID{}) {
+		for _, e := range t.sources {
+			if e.Name() == a.Target.Name {
+				end = e
+				break
+			}
+		}
+	}
+	t.mu.Unlock()
+	if end != nil {
+		end.Connect(s, mux.Target{Name: a.Name, ID: a.End}, t.nodeName(s))
+	}
+}
+
+// Close ends every source and sink with err, and waits for their goroutines.
+func (t *Table) Close(err error) {
+	t.mu.Lock()
+	t.closed = true
+	sources, sinks := t.sources, t.sinks
+	t.sources, t.sinks = nil, nil
+	t.mu.Unlock()
+	for _, e := range sources {
+		e.Abort(err)
+	}
+	for _, e := range sinks {
+		e.Abort(err)
+	}
+	t.ticks.close()
+	t.running.Wait()
+}
+
+func (t *Table) addSource(e sourceEnd) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		t.sources[e.ID()] = e
+		t.running.Add(1)
+	}
+	return !t.closed
+}
+
+func (t *Table) removeSource(e sourceEnd) {
+	t.mu.Lock()
+	delete(t.sources, e.ID())
+	t.mu.Unlock()
+}
+
+func (t *Table) addSink(e sinkEnd) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		t.sinks[e.ID()] = e
+	}
+	return !t.closed
+}
+
+func (t *Table) removeSink(e sinkEnd) {
+	t.mu.Lock()
+	delete(t.sinks, e.ID())
+	t.mu.Unlock()
+}
+
+// SinkStats are a sink's counters since it was made.
+type SinkStats struct {
+	Received   uint64 // values pushed into the channel
+	Dropped    uint64 // values that did not get into it, or made room in a Lossy one
+	Senders    int    // senders connected now
+	Mismatches uint64 // senders of another type
+}
+
+type sinkCounts struct {
+	received, dropped, mismatches atomic.Uint64
+	senders                       atomic.Int64
+	rate                          logRate
+}
+
+func (c *sinkCounts) warn(l *slog.Logger, msg string, args ...any) {
+	if n, ok := c.rate.allow(); ok {
+		l.Warn(msg, append(args, "more", n)...)
+	}
+}
+
+func (c *sinkCounts) stats() SinkStats {
+	return SinkStats{Received: c.received.Load(), Dropped: c.dropped.Load(), Senders: int(c.senders.Load()), Mismatches: c.mismatches.Load()}
+}

@@ -1,0 +1,114 @@
+package netchan
+
+import (
+	"context"
+	"io"
+
+	"github.com/matveynator/netchan/chanref"
+	"github.com/matveynator/netchan/codec"
+)
+
+// Done returns a channel that is closed when nothing can pass through ch any
+// more: for the C of a Sender or Receiver and for what Listen and Dial return,
+// at its end. It stays open for a channel that is none of these, and is nil for
+// a nil channel and for what is no channel.
+func Done(ch any) <-chan struct{} {
+	e, ok := chanref.EndingOf(ch)
+	switch {
+	case !ok:
+		return nil
+	case e == nil:
+		return make(chan struct{})
+	}
+	return e.Done()
+}
+
+// Err says why Done(ch) is closed; nil while it is not. For a channel to send
+// on it is then never nil, ErrClosed after a clean end; for one to receive from
+// it is nil when that was closed in good order.
+func Err(ch any) error {
+	if e, _ := chanref.EndingOf(ch); e != nil {
+		return public(e.Err())
+	}
+	return nil
+}
+
+// Flush returns nil when all values sent on ch before the call are
+// acknowledged, as Sender.Flush does. ch is a Sender's C or a channel to send on
+// from Listen or Dial; any other one has nothing to wait for.
+func Flush(ctx context.Context, ch any) error {
+	if e, _ := chanref.EndingOf(ch); e != nil {
+		return public(e.Flush(ctx))
+	}
+	return nil
+}
+
+// Send sends v on ch, or says why not: the context's error, Err(ch) once Done(ch)
+// is closed, ErrClosed when ch was closed. A nil channel is refused.
+func Send[T any](ctx context.Context, ch chan<- T, v T) (err error) {
+	if ch == nil {
+		return &ArgumentError{Call: "Send", Arg: "ch", Problem: "is nil: a send would block for ever"}
+	}
+	defer func() {
+		if recover() != nil { // only a send on a closed channel panics here
+			err = ErrClosed
+		}
+	}()
+	done := Done(ch)
+	select {
+	case <-done:
+		return Err(ch)
+	default:
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	select {
+	case ch <- v:
+		return nil
+	case <-done:
+		return Err(ch)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Receive receives from ch: what is there first, also when ctx has ended; then
+// it waits. The error is io.EOF when ch was closed in good order, else the
+// reason (see Err), or the context's error. A nil channel is refused.
+func Receive[T any](ctx context.Context, ch <-chan T) (T, error) {
+	var zero T
+	if ch == nil {
+		return zero, &ArgumentError{Call: "Receive", Arg: "ch", Problem: "is nil: a receive would block for ever"}
+	}
+	result := func(v T, ok bool) (T, error) {
+		if ok {
+			return v, nil
+		}
+		if err := Err(ch); err != nil {
+			return zero, err
+		}
+		return zero, io.EOF
+	}
+	select {
+	case v, ok := <-ch:
+		return result(v, ok)
+	default:
+	}
+	select {
+	case v, ok := <-ch:
+		return result(v, ok)
+	case <-ctx.Done():
+		return zero, context.Cause(ctx)
+	}
+}
+
+// Register makes T known inside values of type any, under its Go name with its
+// package's path. Do it at both ends, before the first such value. Basic types and
+// their slices and maps need no registering. Registering two types under one
+// name panics.
+func Register[T any]() { codec.Register[T]() }
+
+// RegisterName is Register under a name of your choice, which need not change
+// when the type moves to another package.
+func RegisterName[T any](name string) { codec.RegisterName[T](name) }

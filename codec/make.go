@@ -1,0 +1,53 @@
+package codec
+
+import (
+	"reflect"
+	"unsafe"
+)
+
+// maker makes the slice at p, of type t, n elements long, all zero.
+type maker func(t reflect.Type, p unsafe.Pointer, n int)
+
+// makerOf picks what costs one allocation: reflect takes a second one for the slice's
+// header unless it grows a slice where that lies, which is slower than make.
+func makerOf(elem reflect.Type) maker {
+	switch {
+	case elem.Kind() == reflect.String:
+		return makeSlice[string]
+	case elem.Kind() == reflect.Pointer, elem.Kind() == reflect.Map:
+		return makeSlice[unsafe.Pointer]
+	case elem.Kind() == reflect.Interface && elem.NumMethod() == 0:
+		return makeSlice[any]
+	}
+	switch basicKind(elem.Kind()) {
+	case 0:
+		return growSlice
+	case kindComplex128:
+		return makeSlice[complex128]
+	}
+	switch elem.Size() {
+	case 1:
+		return makeSlice[uint8]
+	case 2:
+		return makeSlice[uint16]
+	case 4:
+		return makeSlice[uint32]
+	default:
+		return makeSlice[uint64]
+	}
+}
+
+// makeSlice serves all element types that look to the collector like E.
+func makeSlice[E any](_ reflect.Type, p unsafe.Pointer, n int) {
+	*(*[]E)(p) = make([]E, n)
+}
+
+func growSlice(t reflect.Type, p unsafe.Pointer, n int) {
+	if n == 0 {
+		*(*[]struct{})(p) = []struct{}{}
+		return
+	}
+	v := reflect.NewAt(t, p).Elem()
+	v.Grow(n)
+	v.SetLen(n)
+}

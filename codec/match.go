@@ -1,0 +1,266 @@
+package codec
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// readProg reads one type of a schema into one Go type, as writeProg writes one.
+type readProg struct {
+	steps []readStep
+}
+
+type readStep struct {
+	op   op
+	from kind // opConvert
+	to   kind // opConvert
+	off  uintptr
+	sub  *readSub
+	name string // ".Field", for errors
+}
+
+type readSub struct {
+	typ  reflect.Type
+	node *node // opSkip
+	elem *readProg
+	key  *readProg // opMap
+	size uintptr   // of an element
+	n    int       // opRaw, opArray: how many
+	min  int       // least bytes of an element, or of a key with its value
+	make maker     // opList
+	any  bool      // opMap: its keys hold anys, which may not be comparable
+	pool *scratchPool
+}
+
+type pair struct {
+	node *node
+	typ  reflect.Type
+}
+
+// matcher finds out how to read a schema's types as Go types. A type inside itself finds
+// its own program.
+type matcher struct {
+	known map[pair]*readProg
+	cost  int
+}
+
+func (m *matcher) prog(n *node, t reflect.Type, path string) (*readProg, error) {
+	key := pair{n, t}
+	if g, ok := m.known[key]; ok {
+		return g, nil
+	}
+	g := new(readProg)
+	m.known[key] = g
+	var err error
+	g.steps, err = m.steps(nil, n, t, 0, "", path)
+	return g, err
+}
+
+// steps adds to out how to read n as the part of a variable that lies at off and is of
+// type t. path is where that is, for the error; name where it is within the program.
+func (m *matcher) steps(out []readStep, n *node, t reflect.Type, off uintptr, name, path string) ([]readStep, error) {
+	if m.cost++; m.cost > maxSteps {
+		return nil, fmt.Errorf("%smatching them takes more than %d steps", path, maxSteps)
+	}
+	if n.kind == kindNamed {
+		n = n.elem
+	}
+	s := readStep{off: off, name: name}
+	no := func() ([]readStep, error) {
+		if path == "" {
+			return nil, fmt.Errorf("%v is not %s", n, describeType(t))
+		}
+		return nil, fmt.Errorf("%s: %v is not %v", path, n, t)
+	}
+	if sent, local := n.kind == kindPtr, t.Kind() == reflect.Pointer; sent || local {
+		return m.pointers(out, s, n, t, path, sent, local)
+	}
+	if isBinary(t) || n.kind == kindBinary {
+		if !isBinary(t) || n.kind != kindBinary || n.name != t.String() {
+			return no()
+		}
+		s.op, s.sub = opBinary, &readSub{typ: t}
+		return append(out, s), nil
+	}
+	if to := basicKind(t.Kind()); to != 0 {
+		if !m.basic(&s, n, to, t) {
+			return no()
+		}
+		return append(out, s), nil
+	}
+	var err error
+	switch t.Kind() {
+	case reflect.Interface:
+		if n.kind != kindAny {
+			return no()
+		}
+		s.op = opAny
+	case reflect.Struct:
+		if n.kind != kindStruct {
+			return no()
+		}
+		return m.fields(out, s, n, t, path)
+	case reflect.Array:
+		if n.kind != kindArray || n.length != uint64(t.Len()) {
+			return no()
+		}
+		if isByte(t.Elem()) && n.elem.kind == basicKind(t.Elem().Kind()) {
+			s.op, s.sub = opRaw, &readSub{n: t.Len()}
+			break
+		}
+		s.op, s.sub = opArray, &readSub{size: t.Elem().Size(), n: t.Len(), min: n.elem.min}
+		if s.sub.elem, err = m.prog(n.elem, t.Elem(), path+"[]"); err != nil {
+			return nil, err
+		}
+		if n.min == 0 && len(s.sub.elem.steps) == 0 {
+			return out, nil
+		}
+	case reflect.Slice:
+		return m.slice(out, s, n, t, path, no)
+	case reflect.Map:
+		if n.kind != kindMap {
+			return no()
+		}
+		k, e := t.Key(), t.Elem()
+		s.op, s.sub = opMap, &readSub{typ: t, min: n.key.min + n.elem.min, pool: newScratchPool(k, e), any: holdsAny(k)}
+		s.sub.size = 2*(k.Size()+e.Size()) + 8 // a map is at most half empty
+		if s.sub.key, err = m.prog(n.key, k, path+"[key]"); err != nil {
+			return nil, err
+		}
+		if s.sub.elem, err = m.prog(n.elem, e, path+"[]"); err != nil {
+			return nil, err
+		}
+	}
+	return append(out, s), nil
+}
+
+// pointers matches where one side has, or both sides have, a pointer.
+func (m *matcher) pointers(out []readStep, s readStep, n *node, t reflect.Type, path string, sent, local bool) ([]readStep, error) {
+	var err error
+	switch {
+	case sent && local:
+		s.op, s.sub = opPtr, &readSub{typ: t.Elem(), size: t.Elem().Size()}
+		s.sub.elem, err = m.prog(n.elem, t.Elem(), path)
+	case sent:
+		s.op, s.sub = opDeref, new(readSub)
+		s.sub.elem, err = m.prog(n.elem, t, path)
+	default:
+		s.op, s.sub = opNew, &readSub{typ: t.Elem(), size: t.Elem().Size()}
+		s.sub.elem, err = m.prog(n, t.Elem(), path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return append(out, s), nil
+}
+
+// basic matches what is sent with a basic Go type.
+func (m *matcher) basic(s *readStep, n *node, to kind, t reflect.Type) bool {
+	from := n.kind
+	number := func(k kind) bool { return k.signed() || k.unsigned() }
+	float := func(k kind) bool { return k == kindFloat32 || k == kindFloat64 }
+	complex := func(k kind) bool { return k == kindComplex64 || k == kindComplex128 }
+	switch {
+	case from == to,
+		from.signed() && to.signed() && from.bits() == 64 && t.Size() == 8,
+		from.unsigned() && to.unsigned() && from.bits() == 64 && t.Size() == 8:
+		s.op, _ = basicOp(t.Kind(), t.Size())
+	case number(from) && number(to), float(from) && float(to), complex(from) && complex(to):
+		s.op, s.from, s.to = opConvert, from, fixedKind(to, t)
+	case to == kindString && from == kindList && n.elem.kind == kindUint8:
+		s.op = opBytesString
+	default:
+		return false
+	}
+	return true
+}
+
+// fixedKind is k with the size that int and uint have here.
+func fixedKind(k kind, t reflect.Type) kind {
+	switch {
+	case k == kindInt && t.Size() == 4:
+		return kindInt32
+	case k == kindInt:
+		return kindInt64
+	case k == kindUint && t.Size() == 4:
+		return kindUint32
+	case k == kindUint:
+		return kindUint64
+	}
+	return k
+}
+
+func (m *matcher) slice(out []readStep, s readStep, n *node, t reflect.Type, path string, no func() ([]readStep, error)) ([]readStep, error) {
+	e := t.Elem()
+	bytes := isByte(e)
+	switch {
+	case n.kind == kindString && bytes && e.Kind() == reflect.Uint8:
+		s.op = opStringBytes
+		return append(out, s), nil
+	case n.kind != kindList:
+		return no()
+	case bytes && n.elem.kind == basicKind(e.Kind()):
+		s.op = opBytes
+		return append(out, s), nil
+	}
+	elem, err := m.prog(n.elem, e, path+"[]")
+	if err != nil {
+		return nil, err
+	}
+	s.op, s.sub = opList, &readSub{typ: t, size: e.Size(), min: n.elem.min, elem: elem, make: makerOf(e)}
+	return append(out, s), nil
+}
+
+// fields matches two structs by the names of their fields.
+func (m *matcher) fields(out []readStep, s readStep, n *node, t reflect.Type, path string) ([]readStep, error) {
+	local, err := structFields(t, path)
+	if err != nil {
+		return nil, err
+	}
+	byName := make(map[string]field, len(local))
+	for _, f := range local {
+		byName[f.name] = f
+	}
+	common := false
+	for _, sent := range n.fields {
+		f, ok := byName[sent.name]
+		if !ok {
+			if m.cost++; sent.node.min > 0 {
+				out = append(out, readStep{op: opSkip, name: s.name + "." + sent.name, sub: &readSub{node: sent.node}})
+			}
+			continue
+		}
+		common = true
+		where := sent.name
+		if path != "" {
+			where = path + "." + sent.name
+		}
+		if out, err = m.steps(out, sent.node, f.typ, s.off+f.off, s.name+"."+f.name, where); err != nil {
+			return nil, err
+		}
+	}
+	if !common && len(n.fields) > 0 && len(local) > 0 {
+		if path != "" {
+			path += ": "
+		}
+		return nil, fmt.Errorf("%sthe structs have no field in common", path)
+	}
+	return out, nil
+}
+
+// holdsAny reports whether a map key of type t may have an any in it.
+func holdsAny(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Interface:
+		return true
+	case reflect.Array:
+		return holdsAny(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if holdsAny(t.Field(i).Type) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,129 @@
+package codec
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Hash names a schema: the first 16 bytes of the SHA-256 of its bytes.
+type Hash [16]byte
+
+// String is the hash in hexadecimal.
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// Schema describes the bytes of one type: its shape and the names of its fields, but not
+// its own name or package. Types of the same shape have equal schemas. A Schema never
+// changes; it may be used by any number of goroutines.
+type Schema struct {
+	hash  Hash
+	bytes []byte
+	root  *node
+	text  string
+}
+
+// Hash returns the schema's name.
+func (s *Schema) Hash() Hash { return s.hash }
+
+// Bytes returns the canonical form, at most MaxSchema bytes, for ParseSchema on the
+// other side. The caller must not change it.
+func (s *Schema) Bytes() []byte { return s.bytes }
+
+// String describes the type for people, in at most about 200 bytes. A schema that came
+// over the wire shows its shape, one made from a Go type also that type's name.
+func (s *Schema) String() string { return s.text }
+
+func hashOf(b []byte) Hash {
+	sum := sha256.Sum256(b)
+	return Hash(sum[:16])
+}
+
+// node is one type in a schema.
+type node struct {
+	kind   kind
+	min    int    // least bytes of a value; 0 means that it has none at all
+	length uint64 // kindArray
+	name   string // kindBinary, kindNamed
+	key    *node  // kindMap
+	elem   *node  // kindList, kindArray, kindMap, kindPtr, kindNamed
+	fields []nodeField
+}
+
+type nodeField struct {
+	name string
+	node *node
+}
+
+// describe writes the shape of n until b holds maxText bytes, so that a recursive or
+// exploding shape ends too.
+func (n *node) describe(b *strings.Builder) {
+	if b.Len() > maxText {
+		return
+	}
+	switch n.kind {
+	case kindAny:
+		b.WriteString("any")
+	case kindList:
+		b.WriteString("[]")
+		n.elem.describe(b)
+	case kindArray:
+		b.WriteString("[" + strconv.FormatUint(n.length, 10) + "]")
+		n.elem.describe(b)
+	case kindMap:
+		b.WriteString("map[")
+		n.key.describe(b)
+		b.WriteString("]")
+		n.elem.describe(b)
+	case kindPtr:
+		b.WriteString("*")
+		n.elem.describe(b)
+	case kindBinary:
+		b.WriteString(n.name)
+	case kindNamed:
+		b.WriteString(n.name)
+		if n.elem.kind == kindStruct {
+			n.elem.describeFields(b)
+		}
+	case kindStruct:
+		b.WriteString("struct")
+		n.describeFields(b)
+	default:
+		b.WriteString(basicTypes[n.kind].String())
+	}
+}
+
+func (n *node) describeFields(b *strings.Builder) {
+	b.WriteString("{")
+	for i, f := range n.fields {
+		if b.Len() > maxText {
+			return
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(f.name + " ")
+		f.node.describe(b)
+	}
+	b.WriteString("}")
+}
+
+// String is the shape for people, cut to maxText.
+func (n *node) String() string {
+	var b strings.Builder
+	n.describe(&b)
+	return cut(b.String())
+}
+
+// cut shortens s to about maxText bytes, between two runes.
+func cut(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	i := maxText - len("...")
+	for i > 0 && !utf8.RuneStart(s[i]) {
+		i--
+	}
+	return s[:i] + "..."
+}

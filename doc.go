@@ -1,0 +1,58 @@
+// Package netchan carries Go channels across machines.
+//
+// A program joins a mesh of nodes with [Join], and opens a sending or a
+// receiving end of a channel by its name with [NewSender] and [NewReceiver].
+// The end holds an ordinary channel C: send, receive, select, range and close
+// work as they do inside one process, typed, ordered, with back-pressure, over
+// TLS 1.3. [Listen] and [Dial] connect two programs by an address, without a
+// mesh.
+//
+// # Delivery
+//
+// Each value of a Sender goes to exactly one of the Receivers of its name: to
+// the one with the least waiting for it (with [Broadcast], to all). C <- v
+// returning means that this node has the value. It is acknowledged when the
+// receiving program has taken it out of its channel; [Sender.Deliver] and
+// [Sender.Flush] wait for that. What is not acknowledged when its receiver dies
+// goes to another receiver, and so may be taken twice ([AtMostOnce] drops it
+// instead). Nothing survives the death of the sending process.
+//
+// # Order
+//
+// Values of one Sender reach one Receiver in the order in which they were
+// sent. Values that are given back or delivered again come later, in order
+// among themselves. There is no order between Senders.
+//
+// # Back-pressure
+//
+// At most a window and a buffer of values are on their way between a Sender
+// and a Receiver; see [Buffer]. A Sender then blocks as on a full channel, and
+// where there is no Receiver. A Receiver that never reads delays its own channel
+// and no other.
+//
+// # The end
+//
+// Closing a Sender's C says "no more from me". A Receiver's C is closed when no
+// Sender of the name is left and one of them ended by close. That is a local
+// decision, made from what the Receiver's node knows of Senders at that time:
+// a Sender that its registry names counts as there. A Sender's Close, and its
+// death, count as if it had not been there.
+//
+// # Types
+//
+// Types are checked when two ends meet. Struct fields are matched by name, so
+// old and new versions of a program can talk: missing fields stay zero, unknown
+// ones are skipped, an integer that does not fit is an error of that value.
+// Ends of types that don't fit are to each other as if absent.
+//
+// # Security
+//
+// All traffic is under mutual TLS 1.3, gossip packets under AES-GCM; there is
+// no other mode. Who holds the cluster [Key] is a member, and is trusted.
+//
+// # Limitations
+//
+// A connection that breaks ends the link it carried: what was not acknowledged
+// is delivered again, over a new link or to another Receiver. Channels inside
+// values can't be sent: a type that holds one is refused.
+package netchan

@@ -1,0 +1,242 @@
+package netchan
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/matveynator/netchan/chanref"
+	"github.com/matveynator/netchan/mux"
+	"github.com/matveynator/netchan/peer"
+)
+
+// A hub is what nodes, listeners and dialers have in common: the links of one
+// host, a session over each, and the table of the ends that peers may ask for.
+type hub struct {
+	host  *peer.Host
+	table *chanref.Table
+	log   *slog.Logger
+
+	// local joins two ends of this hub: streams opened on it come back here.
+	local, localPeer *mux.Session
+
+	ctx    context.Context // ends with close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // dialling goroutines
+
+	mu       sync.Mutex // guards what follows
+	sessions map[peer.NodeID]*remote
+	dialling map[peer.NodeID]bool
+	wanted   map[peer.NodeID]string // who is to be linked, and where
+	closed   bool
+	changed  func() // called when sessions has changed; must not block
+}
+
+// remote is the session with another node, and what mux.Session.Peer holds.
+type remote struct {
+	link    *peer.Link // nil for the node itself
+	info    peer.Info
+	session *mux.Session
+}
+
+func nodeName(s *mux.Session) string {
+	r, ok := s.Peer.(*remote)
+	switch {
+	case !ok:
+		return "?"
+	case r.info.Name != "":
+		return r.info.Name
+	}
+	return r.info.ID.String()
+}
+
+// newHub makes a hub. before, if not nil, is called when its table is there
+// and no peer can ask it yet.
+func newHub(cfg peer.Config, changed func(), before func(*chanref.Table) error) (*hub, error) {
+	h := &hub{
+		log:      cfg.Logger,
+		table:    chanref.NewTable(nodeName),
+		sessions: make(map[peer.NodeID]*remote),
+		dialling: make(map[peer.NodeID]bool),
+		changed:  changed,
+	}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	if before != nil {
+		if err := before(h.table); err != nil {
+			return nil, err
+		}
+	}
+	// Peers may come, and addLink be called, before NewHost has returned.
+	cfg.OnLink = h.addLink
+	host, err := peer.NewHost(cfg)
+	if err != nil {
+		h.cancel()
+		h.table.Close(err)
+		return nil, err
+	}
+	h.host = host
+	self := &remote{info: peer.Info{ID: host.ID(), Name: cfg.Name}}
+	h.local, h.localPeer = mux.Pair(h, mux.Config{Logger: cfg.Logger, Peer: self})
+	return h, nil
+}
+
+// addLink starts the session over a new link.
+func (h *hub) addLink(l *peer.Link) {
+	r := &remote{link: l, info: l.Remote()}
+	r.session = mux.New(l, l.Lower(), h, mux.Config{Logger: h.log, Peer: r})
+	h.mu.Lock()
+	closed := h.closed
+	if !closed {
+		h.sessions[r.info.ID] = r
+	}
+	h.mu.Unlock()
+	if closed {
+		l.Close()
+		r.session.Close(ErrClosed)
+		return
+	}
+	h.changed()
+}
+
+// The hub is the handler of its sessions.
+
+func (h *hub) Serve(in *mux.In)                    { h.table.Serve(in) }
+func (h *hub) Attach(s *mux.Session, a mux.Attach) { h.table.Attach(s, a) }
+func (h *hub) Goodbye(*mux.Session)                {}
+func (h *hub) Ended(s *mux.Session, err error) {
+	r := s.Peer.(*remote)
+	if r.link == nil {
+		return
+	}
+	r.link.Close()
+	h.mu.Lock()
+	if h.sessions[r.info.ID] == r {
+		delete(h.sessions, r.info.ID)
+	}
+	closed := h.closed
+	h.mu.Unlock()
+	if !closed && !errors.Is(err, ErrClosed) {
+		h.log.Info("netchan: link ended", "node", nodeName(s), "reason", err)
+	}
+	h.changed()
+}
+
+// session is the session with id, nil when there is none now.
+func (h *hub) session(id peer.NodeID) *mux.Session {
+	if id == h.host.ID() {
+		return h.local
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r := h.sessions[id]; r != nil && r.session.Err() == nil {
+		return r.session
+	}
+	return nil
+}
+
+// want replaces the list of nodes that are to be linked. Each that is not gets
+// a goroutine that dials until it is, or is not wanted any more.
+func (h *hub) want(nodes map[peer.NodeID]string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.wanted = nodes
+	for id := range nodes {
+		if h.closed || h.dialling[id] || h.sessions[id] != nil {
+			continue
+		}
+		h.dialling[id] = true
+		h.wg.Go(func() { h.dial(id) })
+	}
+}
+
+// wantsDial says where to dial id; false ends its goroutine.
+func (h *hub) wantsDial(id peer.NodeID) (addr string, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	addr, ok = h.wanted[id]
+	if !ok || h.closed || h.sessions[id] != nil {
+		delete(h.dialling, id)
+		return "", false
+	}
+	return addr, true
+}
+
+func (h *hub) dial(id peer.NodeID) {
+	var wait backoff
+	logged := false
+	for {
+		addr, ok := h.wantsDial(id)
+		if !ok {
+			return
+		}
+		_, err := h.host.Link(h.ctx, addr, id)
+		if err != nil && !logged && h.ctx.Err() == nil {
+			h.log.Warn("netchan: no link yet, trying again", "node", id, "addr", addr, "reason", err)
+			logged = true
+		}
+		if err != nil || h.session(id) == nil {
+			wait.sleep(h.ctx)
+		}
+	}
+}
+
+// backoff waits longer each time, from 50 ms to 1 s, with jitter.
+type backoff struct{ d time.Duration }
+
+const (
+	backoffFirst = 50 * time.Millisecond
+	backoffLast  = time.Second
+)
+
+func (b *backoff) sleep(ctx context.Context) {
+	b.d = min(max(backoffFirst, 2*b.d), backoffLast)
+	t := time.NewTimer(b.d/2 + rand.N(b.d/2))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// goodbye tells every peer that we leave, and waits for their answers: what
+// was sent before has arrived then.
+func (h *hub) goodbye(ctx context.Context) error {
+	h.mu.Lock()
+	var all []*mux.Session
+	for _, r := range h.sessions {
+		all = append(all, r.session)
+	}
+	h.mu.Unlock()
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, s := range all {
+		wg.Go(func() { errs[i] = s.Goodbye(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// close ends everything at once, with err for the ends, and returns when no
+// goroutine is left.
+func (h *hub) close(err error) {
+	h.mu.Lock()
+	h.closed = true
+	var all []*remote
+	for _, r := range h.sessions {
+		all = append(all, r)
+	}
+	h.mu.Unlock()
+	h.cancel()
+	for _, r := range all {
+		r.link.Close() // first: it lets go of calls that wait in the session
+		r.session.Close(ErrClosed)
+	}
+	h.local.Close(ErrClosed)
+	h.localPeer.Close(ErrClosed)
+	h.host.Close()
+	h.table.Close(err)
+	h.wg.Wait()
+}

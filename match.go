@@ -1,0 +1,109 @@
+package netchan
+
+import (
+	"github.com/matveynator/netchan/mesh"
+	"github.com/matveynator/netchan/mux"
+	"github.com/matveynator/netchan/peer"
+)
+
+// match is the node's matcher: whenever something has changed, it connects the
+// ends here with the ends of the same names elsewhere.
+func (n *Node) match() {
+	defer n.matcher.Done()
+	for {
+		changed := n.mesh.Changed()
+		n.matchAll()
+		select {
+		case <-changed:
+		case <-n.kick:
+		case <-n.stop:
+			return
+		}
+	}
+}
+
+func (n *Node) matchAll() {
+	n.mu.Lock()
+	ends := make([]end, 0, len(n.ends))
+	for _, e := range n.ends {
+		ends = append(ends, e)
+	}
+	draining := n.draining
+	n.mu.Unlock()
+	want := make(map[peer.NodeID]string)
+	for _, e := range ends {
+		switch e := e.(type) {
+		case *sendingEnd:
+			n.matchSender(e, want)
+		case *receivingEnd:
+			if !draining {
+				n.matchReceiver(e, want)
+			}
+			e.sink.Evaluate()
+		}
+	}
+	n.hub.want(want)
+}
+
+// matchSender connects e to every receiver of its name.
+func (n *Node) matchSender(e *sendingEnd, want map[peer.NodeID]string) {
+	known := make(map[mux.Target]string)
+	for _, entry := range n.mesh.Lookup(e.source.Name()) {
+		if !entry.Receive {
+			continue
+		}
+		target := mux.Target{Name: entry.Name, ID: entry.End.ID}
+		known[target] = memberName(entry.Node)
+		if s := n.linked(entry.Node, want); s != nil {
+			e.source.Connect(s, target, memberName(entry.Node))
+		}
+	}
+	e.source.Know(known)
+}
+
+// matchReceiver asks every sender of e's name for a stream. A sender that knows
+// of e opens it by itself; asking covers the one that does not yet.
+func (n *Node) matchReceiver(e *receivingEnd, want map[peer.NodeID]string) {
+	for _, entry := range n.mesh.Lookup(e.sink.Name()) {
+		if entry.Receive {
+			continue
+		}
+		s := n.linked(entry.Node, want)
+		if s == nil || e.asked[entry.End.ID] == s {
+			continue
+		}
+		e.asked[entry.End.ID] = s
+		s.Attach(mux.Attach{
+			Target: mux.Target{Name: entry.Name, ID: entry.End.ID},
+			End:    e.key(), Name: e.sink.Name(),
+		})
+	}
+}
+
+// linked is the session with m; where there is none it is noted as wanted.
+func (n *Node) linked(m mesh.Member, want map[peer.NodeID]string) *mux.Session {
+	id := peer.NodeID(m.ID)
+	s := n.hub.session(id)
+	if s == nil {
+		want[id] = m.Addr
+	}
+	return s
+}
+
+func memberName(m mesh.Member) string {
+	if m.Name != "" {
+		return m.Name
+	}
+	return peer.NodeID(m.ID).String()
+}
+
+// otherSenders says whether the registry names a sender of this name that out
+// is false for.
+func (n *Node) otherSenders(name string, out func(mux.ID) bool) bool {
+	for _, entry := range n.mesh.Lookup(name) {
+		if !entry.Receive && !out(entry.End.ID) {
+			return true
+		}
+	}
+	return false
+}

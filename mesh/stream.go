@@ -1,0 +1,78 @@
+package mesh
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"sync"
+)
+
+// memberlist's streams begin with a type, a length and a version of the
+// encryption. One without contents makes it panic, so it never sees one.
+const (
+	streamEncrypted = 10
+	sealVersion     = 1 // of memberlist's encryption: AES-GCM without padding
+	sealOverhead    = 1 + 12 + 16
+	streamHead      = 1 + 4 + 1
+	maxStream       = 20 << 20
+)
+
+var errStream = errors.New("malformed gossip stream")
+
+// stream is a connection in memberlist's hands.
+type stream struct {
+	net.Conn
+	t    *transport
+	once sync.Once
+
+	head    []byte // was read already
+	start   [streamHead]byte
+	started int // bytes of start that have been read
+}
+
+// Read reads what comes, as long as it begins as it must.
+func (s *stream) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	var n int
+	var err error
+	if len(s.head) > 0 {
+		n = copy(p, s.head)
+		s.head = s.head[n:]
+	} else if n, err = s.Conn.Read(p); n == 0 {
+		return 0, err
+	}
+	if s.started < streamHead {
+		s.started += copy(s.start[s.started:], p[:n])
+		if !streamFits(s.start[:s.started]) {
+			return 0, errStream
+		}
+	}
+	return n, err
+}
+
+// streamFits tells whether a stream may begin so; b may be incomplete.
+func streamFits(b []byte) bool {
+	if len(b) > 0 && b[0] != streamEncrypted {
+		return false
+	}
+	if len(b) >= 5 {
+		if n := binary.BigEndian.Uint32(b[1:5]); n <= sealOverhead || n > maxStream {
+			return false
+		}
+	}
+	return len(b) < streamHead || b[5] == sealVersion
+}
+
+// Close closes the connection; memberlist does so with every one, once or more.
+func (s *stream) Close() error {
+	err := s.Conn.Close()
+	s.once.Do(func() {
+		s.t.mu.Lock()
+		delete(s.t.open, s)
+		s.t.mu.Unlock()
+		s.t.conns.Done()
+	})
+	return err
+}

@@ -1,0 +1,161 @@
+package mux
+
+import (
+	"io"
+	"sync"
+)
+
+// A guardConn is the connection that yamux gets: it reads and writes only what the guard
+// lets through, and whole frames only, in both directions. (A half frame would leave one of
+// yamux' mutexes held until the rest arrives.)
+type guardConn struct {
+	conn Conn
+	fail func(error) // begins the end of the session; doesn't block
+	gone func()      // a stream of ours is gone
+
+	readEnd chan struct{} // closed when Read has returned an error
+	once    sync.Once
+
+	mu sync.Mutex // held for the guard only
+	g  *guard
+
+	// The reader's: buf[r:whole] is whole frames, buf[whole:w] not yet.
+	buf         []byte
+	r, whole, w int
+	judged      bool  // the header at whole has been judged
+	err         error // what comes after buf[r:whole]
+
+	// The writer's: a header that waits for its body.
+	held    [yHeader]byte
+	holding bool
+}
+
+func newGuardConn(conn Conn, g *guard, fail func(error), gone func()) *guardConn {
+	return &guardConn{
+		conn: conn, g: g, fail: fail, gone: gone,
+		readEnd: make(chan struct{}),
+		buf:     make([]byte, yHeader+yamuxBody),
+	}
+}
+
+// Read gives yamux bytes of whole frames.
+func (c *guardConn) Read(p []byte) (int, error) {
+	for c.r == c.whole {
+		if c.err != nil {
+			c.fail(c.err)
+			c.once.Do(func() { close(c.readEnd) })
+			return 0, c.err
+		}
+		c.more()
+	}
+	n := copy(p, c.buf[c.r:c.whole])
+	c.r += n
+	return n, nil
+}
+
+// more reads from the connection until another whole frame is there, or an error.
+func (c *guardConn) more() {
+	copy(c.buf, c.buf[c.whole:c.w])
+	c.w -= c.whole
+	c.r, c.whole = 0, 0
+	for c.whole == 0 {
+		n, err := c.conn.Read(c.buf[c.w:])
+		c.w += n
+		c.judge()
+		if err != nil && c.err == nil {
+			if err == io.EOF && c.whole < c.w {
+				err = io.ErrUnexpectedEOF
+			}
+			c.err = err
+		}
+		if c.err != nil {
+			return
+		}
+	}
+}
+
+// judge moves whole forward over frames that are there and right.
+func (c *guardConn) judge() {
+	gone := 0
+	c.mu.Lock()
+	for c.w-c.whole >= yHeader && c.err == nil {
+		h := parseYHead(c.buf[c.whole:])
+		if !c.judged {
+			g, err := c.g.in(h)
+			if err != nil {
+				c.err = err
+				break
+			}
+			if g {
+				gone++
+			}
+			c.judged = true
+		}
+		if c.w-c.whole < yHeader+h.body() {
+			break
+		}
+		c.whole += yHeader + h.body()
+		c.judged = false
+	}
+	c.mu.Unlock()
+	for range gone {
+		c.gone()
+	}
+}
+
+// Write takes a header, or the body that the header before announced.
+func (c *guardConn) Write(p []byte) (int, error) {
+	if err := c.write(p); err != nil {
+		c.fail(err)
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (c *guardConn) write(p []byte) error {
+	if c.holding {
+		c.holding = false
+		if h := parseYHead(c.held[:]); len(p) != h.body() {
+			return bad("own body of %d bytes instead of %d", len(p), h.body())
+		}
+		return c.conn.WriteFrame(c.held[:], p)
+	}
+	if len(p) != yHeader {
+		return bad("own header of %d bytes", len(p))
+	}
+	h := parseYHead(p)
+	c.mu.Lock()
+	gone, err := c.g.out(h)
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if h.body() > 0 {
+		copy(c.held[:], p)
+		c.holding = true
+		return nil
+	}
+	if err := c.conn.WriteFrame(p, nil); err != nil {
+		return err
+	}
+	if gone {
+		c.gone()
+	}
+	return nil
+}
+
+// Close closes the connection below.
+func (c *guardConn) Close() error { return c.conn.Close() }
+
+// room tells whether one more stream may be opened.
+func (c *guardConn) room() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.g.ours < c.g.max
+}
+
+func (c *guardConn) allow(id uint32, upTo uint64) {
+	c.mu.Lock()
+	c.g.allow(id, upTo)
+	c.mu.Unlock()
+}

@@ -1,0 +1,234 @@
+package mux
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Kind says what a Frame is.
+type Kind uint8
+
+const (
+	KindData     Kind = 1 + iota // Count values in Body
+	KindSchema                   // a schema in Body, of a type in the values that follow
+	KindTooLarge                 // one value, of Size bytes, that was thrown away: it is larger than Config.MaxValue
+)
+
+// A Frame is what In.Next returns.
+type Frame struct {
+	Kind  Kind
+	Flags uint8    // of the Batch
+	Hash  [16]byte // of the values' schema
+	Count int      // of values
+	Size  uint64   // of the value, for KindTooLarge
+	Body  []byte   // valid until the next call of Next
+}
+
+// An In is the receiving side of one use. Open, Session, Done, Accept, Refuse, Ack and
+// Stop may be called from any goroutine and don't block; Next, Decoded and Clean belong
+// to Serve's.
+type In struct {
+	s    *Session
+	st   *inStream
+	open Open
+	base uint64 // bytes of the stream before this use
+
+	done     chan struct{}
+	doneOnce sync.Once
+
+	// The stream goroutine's own.
+	reserved  int64
+	eof       bool
+	clean     bool
+	announced uint64    // bytes read when a byte limit was last announced
+	at        time.Time // and when
+
+	read   atomic.Uint64 // bytes of this use that were read
+	window atomic.Uint64 // how far the byte limit is ahead of read
+	told   atomic.Bool   // stopped or refused: Next returns ErrStopped
+
+	// Guarded by s.mu.
+	queued   bool
+	answered bool   // ACCEPT or REFUSE was called for
+	todo     saying // what is to be said
+	accept   uint64
+	ack      Ack
+	refuse   Refuse
+	stop     Stop
+}
+
+// A saying is a set of control frames that an In has to send.
+type saying uint8
+
+const (
+	sayAccept saying = 1 << iota
+	sayRefuse
+	sayAck
+	sayStop
+	sayDone
+)
+
+func newIn(s *Session, st *inStream, open Open) *In {
+	in := &In{s: s, st: st, open: open, base: st.before, done: make(chan struct{})}
+	in.window.Store(baseWindow)
+	return in
+}
+
+// Open returns what the sending side said. It must not be changed.
+func (in *In) Open() *Open { return &in.open }
+
+// Session returns the session that the use belongs to.
+func (in *In) Session() *Session { return in.s }
+
+// Done is closed when the session begins to end, and when the use was refused or stopped
+// from this side: a Serve that waits for somebody gives up then.
+func (in *In) Done() <-chan struct{} { return in.done }
+
+func (in *In) closeDone() { in.doneOnce.Do(func() { close(in.done) }) }
+
+// Accept answers the Open with yes: numbers up to limit may be sent. Only the first
+// Accept or Refuse counts.
+func (in *In) Accept(limit uint64) {
+	in.s.mu.Lock()
+	defer in.s.mu.Unlock()
+	if in.answered {
+		return
+	}
+	in.answered, in.accept = true, limit
+	in.ack.Limit = max(in.ack.Limit, limit)
+	in.queue(sayAccept)
+}
+
+// Refuse answers the Open with no, and ends the use. After Accept it does nothing.
+func (in *In) Refuse(code Code, text string) {
+	in.s.mu.Lock()
+	defer in.s.mu.Unlock()
+	if in.answered {
+		return
+	}
+	in.answered = true
+	in.refuse = Refuse{Code: code, Text: text}
+	in.quit(sayRefuse)
+}
+
+// Ack tells the sender how far the receiver is. Taken and Limit only rise; Drops are added
+// to those that were not told yet. It may be called as often as one likes: what is sent is
+// the latest state, when the writer is free. It counts from Accept on, and not after Stop.
+func (in *In) Ack(a Ack) {
+	in.s.mu.Lock()
+	defer in.s.mu.Unlock()
+	in.ack.Taken = max(in.ack.Taken, a.Taken)
+	in.ack.Limit = max(in.ack.Limit, a.Limit)
+	for _, d := range a.Drops {
+		in.drop(d)
+	}
+	in.queue(sayAck)
+}
+
+// drop notes d, as part of the one before if that goes on with it. s.mu is held.
+func (in *In) drop(d Drop) {
+	if n := len(in.ack.Drops); n > 0 {
+		last := &in.ack.Drops[n-1]
+		if last.First+last.Count == d.First && last.Code == d.Code && last.Text == d.Text {
+			last.Count += d.Count
+			return
+		}
+	}
+	in.ack.Drops = append(in.ack.Drops, d)
+}
+
+// Stop ends the use from this side; only the first Stop counts. Before Accept it refuses
+// the use. Acks that came before are told first.
+func (in *In) Stop(st Stop) {
+	in.s.mu.Lock()
+	defer in.s.mu.Unlock()
+	if in.told.Load() {
+		return
+	}
+	if !in.answered {
+		in.answered = true
+		in.refuse = Refuse{Code: st.Code, Text: st.Text}
+		in.quit(sayRefuse)
+		return
+	}
+	in.stop = st
+	in.quit(sayStop)
+}
+
+// quit ends the use with what is to be said last. s.mu is held.
+func (in *In) quit(last saying) {
+	in.queue(last)
+	in.told.Store(true)
+	in.closeDone()
+}
+
+// queue notes what is to be said. s.mu is held.
+func (in *In) queue(what saying) {
+	if in.told.Load() && what != sayDone || in.todo&sayDone != 0 {
+		return // after its last word an In says nothing but DONE, and after DONE nothing
+	}
+	in.todo |= what
+	if in.queued || in.todo == sayAck && !in.answered {
+		return
+	}
+	in.queued = true
+	in.s.says.push(in)
+	in.s.nudge()
+}
+
+// say appends control frames that in has to send; if not all, in queues again. What it appends
+// is well below 32 KiB. s.mu is held.
+func (in *In) say(dst []byte) []byte {
+	in.queued = false
+	use, what := in.open.Use, in.todo
+	in.todo &= sayDone
+	if what&sayAccept != 0 {
+		dst = appendAccept(dst, use, in.accept, in.allow())
+	}
+	if what&sayAck != 0 && in.answered && what&sayRefuse == 0 {
+		n := min(len(in.ack.Drops), maxDropsPerFrame)
+		a := in.ack
+		a.Drops = in.ack.Drops[:n]
+		dst = appendAck(dst, use, in.allow(), a)
+		if in.ack.Drops = in.ack.Drops[n:]; len(in.ack.Drops) > 0 {
+			return in.later(dst, what&^sayAccept)
+		}
+		in.ack.Drops = nil
+	}
+	if what&sayRefuse != 0 {
+		dst = appendRefuse(dst, use, in.refuse)
+	}
+	if what&sayStop != 0 {
+		n := min(len(in.stop.NotTaken), maxRunsPerFrame)
+		st := in.stop
+		st.NotTaken = in.stop.NotTaken[:n]
+		in.stop.NotTaken = in.stop.NotTaken[n:]
+		more := len(in.stop.NotTaken) > 0
+		dst = appendStop(dst, use, st, more)
+		if more {
+			return in.later(dst, what&(sayStop|sayDone))
+		}
+	}
+	if what&sayDone != 0 {
+		// The stream is free: the next use may begin with baseWindow.
+		in.st.allow(in.base + in.read.Load() + baseWindow)
+		dst = appendDone(dst, use)
+	}
+	return dst
+}
+
+// later queues what is left to say. s.mu is held.
+func (in *In) later(dst []byte, what saying) []byte {
+	in.todo |= what
+	in.queued = true
+	in.s.says.push(in)
+	return dst
+}
+
+// allow raises the byte limit to a window ahead of what was read, and returns it. s.mu is held.
+func (in *In) allow() uint64 {
+	limit := in.read.Load() + in.window.Load()
+	in.st.allow(in.base + limit)
+	return limit
+}

@@ -1,0 +1,123 @@
+package mux
+
+// An Out is the sending side of one use. Its methods may be called from any
+// goroutine, callbacks included, and never block.
+type Out struct {
+	s    *Session
+	fb   Feedback
+	open Open
+	st   stream // nil until it has one; the writer's after that
+
+	// What follows is guarded by s.mu.
+	queued  bool // in s.ready or s.unopened, or in the writer's hands
+	batch   *Batch
+	off     int // of a large batch: what has left; -1: not even its BIG
+	schemas [][]byte
+
+	opened   bool // OPEN was written
+	accepted bool
+	dead     bool // refused or stopped
+	closed   bool // Close was called
+	clean    bool
+
+	closeWritten bool // nothing more leaves; the stream comes back with DONE
+
+	sent, limit uint64 // bytes of this use
+	runs        []Run  // of STOPs that said more
+}
+
+// Open begins a use of the peer's end o.Target. It never blocks: OPEN goes out with the
+// writer. o.Use is set. If the session has ended, f.Lost is called from a goroutine of
+// its own.
+func (s *Session) Open(o Open, f Feedback) *Out {
+	out := &Out{s: s, fb: f, open: o, off: -1, limit: baseWindow}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastUse++
+	out.open.Use = s.lastUse
+	if s.over {
+		go f.Lost(s.err)
+		return out
+	}
+	s.outs[s.lastUse] = out
+	s.queue(out)
+	return out
+}
+
+// Use returns the number of the use, for logs.
+func (o *Out) Use() uint64 { return o.open.Use }
+
+// Send hands b over. It may be called only while the Out is idle: at its beginning, and
+// after Written. The batch comes back through Written.
+func (o *Out) Send(b *Batch) {
+	if b.Count < 1 || b.Count > 1 && b.big() {
+		panic("mux: a batch must hold at least one value, and only one if it is longer than MaxFrame")
+	}
+	o.s.mu.Lock()
+	defer o.s.mu.Unlock()
+	if o.batch != nil {
+		panic("mux: Send while a batch is in hand")
+	}
+	o.batch, o.off = b, -1
+	o.s.queue(o)
+}
+
+// Schema sends a schema ahead of the next batch. The bytes are not copied and must not
+// change. It may be called only while the Out is idle.
+func (o *Out) Schema(schema []byte) {
+	if len(schema) == 0 || len(schema) > maxSchema {
+		panic("mux: empty or overlong schema")
+	}
+	o.s.mu.Lock()
+	defer o.s.mu.Unlock()
+	o.schemas = append(o.schemas, schema)
+}
+
+// Close ends the use after what was sent; clean is what In.Clean says at the other side. The
+// batch that is in hand still comes back through Written; nothing else comes but
+// Lost, if the session ends before the CLOSE was written. Only the first Close counts.
+func (o *Out) Close(clean bool) {
+	o.s.mu.Lock()
+	defer o.s.mu.Unlock()
+	if o.closed {
+		return
+	}
+	o.closed, o.clean = true, clean
+	o.s.queue(o)
+}
+
+// queue puts o where the writer finds it, if it has something to write. s.mu is held.
+func (s *Session) queue(o *Out) {
+	if o.queued || o.closeWritten && o.batch == nil || !o.due() {
+		return
+	}
+	o.queued = true
+	s.ready.push(o)
+	s.nudge()
+}
+
+// due tells whether o has something that may be written now. s.mu is held.
+func (o *Out) due() bool {
+	switch {
+	case o.dead:
+		return true
+	case !o.opened:
+		return true
+	case o.batch != nil || len(o.schemas) > 0 && o.closed:
+		return o.sent+uint64(o.next()) <= o.limit
+	default:
+		return o.closed
+	}
+}
+
+// next is the length of the next frame that the byte limit must cover. s.mu is held.
+func (o *Out) next() int {
+	if len(o.schemas) > 0 {
+		n := len(o.schemas[0])
+		return frameHead(n) + n
+	}
+	if o.batch != nil {
+		return o.batch.wire(o.off)
+	}
+	return 0
+}

@@ -1,0 +1,268 @@
+package netchan
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+
+	"github.com/matveynator/netchan/codec"
+	"github.com/matveynator/netchan/mesh"
+	"github.com/matveynator/netchan/mux"
+	"github.com/matveynator/netchan/peer"
+)
+
+// A NodeID names a node: the hash of a public key made for this one life of
+// it. A restarted process is another node.
+type NodeID = peer.NodeID
+
+// A Member is a node as the others know it. Members are comparable.
+type Member struct {
+	ID   NodeID
+	Name string // for people
+	Addr string // "host:port"
+}
+
+// A Node is one process's membership of a mesh. Make it with Join. Its methods
+// may be called by several goroutines at once.
+//
+// Lock order: publishing, then mu; no other lock is taken under mu.
+type Node struct {
+	cfg  Config
+	hub  *hub
+	mesh *mesh.Mesh
+	self Member
+
+	kick    chan struct{} // capacity 1: the matcher has something to look at
+	stop    chan struct{} // closed by Close
+	matcher sync.WaitGroup
+
+	publishing sync.Mutex // held while the list of ends is made and published, so that lists keep their order
+
+	mu        sync.Mutex // guards what follows
+	ends      map[mux.ID]end
+	draining  bool // Shutdown was called: no new ends
+	closed    bool
+	closeOnce sync.Once
+}
+
+// Join makes a node and has it join the mesh of its seeds. ctx bounds the
+// joining, not the node's life: Join tries the seeds until one has let it in,
+// or one of them turns out to be the node itself, or ctx ends. Then a member is
+// asked to reach this node back, and Join fails when it can't.
+//
+// What can't heal is returned at once: a Config that makes no sense, and
+// ErrKeyMismatch when no seed takes the key. After an error nothing is left.
+func Join(ctx context.Context, cfg Config) (*Node, error) {
+	if ctx == nil {
+		return nil, &ArgumentError{Call: "Join", Arg: "ctx", Problem: "is nil: use context.Background()"}
+	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg:  cfg,
+		kick: make(chan struct{}, 1),
+		stop: make(chan struct{}),
+		ends: make(map[mux.ID]end),
+	}
+	n.hub, err = newHub(peer.Config{
+		Listen: cfg.Listen, Advertise: cfg.Advertise, Name: cfg.Name, Key: cfg.Key, AcceptKeys: cfg.AcceptKeys,
+		ResumeTimeout: cfg.ResumeTimeout, Logger: cfg.Logger,
+	}, n.poke, nil)
+	if err != nil {
+		return nil, fmt.Errorf("netchan: Join: can't listen on %s (Config.Listen): %w", cfg.Listen, err)
+	}
+	addr, err := cfg.advertised(n.hub.host.Addr())
+	if err != nil {
+		n.hub.close(ErrClosed)
+		return nil, err
+	}
+	n.hub.host.SetAdvertise(addr)
+	n.self = Member{ID: n.hub.host.ID(), Name: cfg.Name, Addr: addr}
+	n.mesh, err = mesh.New(mesh.Config{
+		ID: mesh.ID(n.self.ID), Name: cfg.Name, Addr: addr, Seeds: cfg.Seeds,
+		Keys: gossipKeys(cfg.Key, cfg.AcceptKeys), Network: gossipNetwork{n.hub.host}, Logger: cfg.Logger,
+		Fatal: func(err error) bool { return errors.Is(err, ErrKeyMismatch) },
+	})
+	if err != nil {
+		n.hub.close(ErrClosed)
+		return nil, fmt.Errorf("netchan: Join: %w", err)
+	}
+	if err := n.mesh.Join(ctx); err != nil {
+		n.mesh.Close()
+		n.hub.close(ErrClosed)
+		return nil, fmt.Errorf("netchan: Join: %w", err)
+	}
+	n.matcher.Add(1)
+	go n.match()
+	return n, nil
+}
+
+// gossipLabel separates the gossip's keys from other uses of the cluster key.
+const gossipLabel = "netchan gossip 1"
+
+func gossipKeys(key Key, accept []Key) [][]byte {
+	var keys [][]byte
+	for _, k := range append([]Key{key}, accept...) {
+		derived := k.Derive(gossipLabel)
+		keys = append(keys, derived[:])
+	}
+	return keys
+}
+
+// gossipNetwork is a host as the mesh sees it.
+type gossipNetwork struct{ host *peer.Host }
+
+func (g gossipNetwork) DialGossip(ctx context.Context, addr string) (net.Conn, mesh.ID, error) {
+	conn, id, err := g.host.DialGossip(ctx, addr)
+	return conn, mesh.ID(id), err
+}
+
+func (g gossipNetwork) GossipConns() <-chan net.Conn { return g.host.GossipConns() }
+func (g gossipNetwork) Packets() net.PacketConn      { return g.host.Packets() }
+func (g gossipNetwork) Probe(ctx context.Context, addr string, want mesh.ID) error {
+	return g.host.Probe(ctx, addr, peer.NodeID(want))
+}
+
+func newID() (id mux.ID) {
+	rand.Read(id[:])
+	return id
+}
+
+// endType is an end's type as the registry tells it.
+type endType struct {
+	hash [16]byte
+	text string
+}
+
+func typeOf[T any](w *codec.Writer[T]) endType {
+	return endType{hash: w.Schema().Hash(), text: w.Schema().String()}
+}
+
+// open adds the end that create makes, unless the node takes none.
+func (n *Node) open(call string, create func() end) error {
+	n.mu.Lock()
+	shut := n.draining || n.closed
+	full := len(n.ends) >= mesh.MaxEnds
+	n.mu.Unlock()
+	if shut {
+		return &ArgumentError{Call: call, Arg: "n", Problem: "the node is closed: Join again", Err: ErrClosed}
+	}
+	if full {
+		return &ArgumentError{Call: call, Arg: "n", Problem: fmt.Sprintf(
+			"has %d named ends, the most there may be: names are for long-lived ends", mesh.MaxEnds)}
+	}
+	e := create()
+	n.mu.Lock()
+	n.ends[e.key()] = e
+	n.mu.Unlock()
+	n.publish()
+	return nil
+}
+
+// ended forgets an end.
+func (n *Node) ended(id mux.ID) {
+	n.mu.Lock()
+	delete(n.ends, id)
+	n.mu.Unlock()
+	n.publish()
+}
+
+// publish tells the mesh which ends there are.
+func (n *Node) publish() {
+	n.publishing.Lock()
+	defer n.publishing.Unlock()
+	n.mu.Lock()
+	var list []mesh.End
+	for id, e := range n.ends {
+		switch e := e.(type) {
+		case *sendingEnd:
+			list = append(list, mesh.End{ID: id, Name: e.source.Name(), Type: e.typ.hash, TypeText: e.typ.text})
+		case *receivingEnd:
+			if !n.draining {
+				list = append(list, mesh.End{ID: id, Name: e.sink.Name(), Receive: true, Type: e.typ.hash, TypeText: e.typ.text})
+			}
+		}
+	}
+	n.mu.Unlock()
+	n.mesh.Publish(list)
+	n.poke()
+}
+
+func (n *Node) poke() {
+	select {
+	case n.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Self is this node as others know it.
+func (n *Node) Self() Member { return n.self }
+
+// Name is the node's name, for people.
+func (n *Node) Name() string { return n.self.Name }
+
+// Addr is what to put into another node's Seeds.
+func (n *Node) Addr() string { return n.self.Addr }
+
+// Members are the live nodes, this one included, sorted by name.
+func (n *Node) Members() []Member {
+	var all []Member
+	for _, m := range n.mesh.Members() {
+		all = append(all, Member{ID: NodeID(m.ID), Name: m.Name, Addr: m.Addr})
+	}
+	return all
+}
+
+// ChannelInfo is a named end somewhere in the mesh.
+type ChannelInfo struct {
+	Name    string
+	Node    Member
+	Receive bool   // a receiving end; false: a sending end
+	Type    string // for people
+}
+
+// Channels are all named ends that this node knows of, its own included, sorted
+// by name.
+func (n *Node) Channels() []ChannelInfo {
+	var all []ChannelInfo
+	for _, e := range n.mesh.Ends() {
+		all = append(all, ChannelInfo{
+			Name: e.Name, Receive: e.Receive, Type: e.TypeText,
+			Node: Member{ID: NodeID(e.Node.ID), Name: e.Node.Name, Addr: e.Node.Addr},
+		})
+	}
+	slices.SortStableFunc(all, func(a, b ChannelInfo) int {
+		switch {
+		case a.Name != b.Name && a.Name < b.Name, a.Name == b.Name && a.Node.Name < b.Node.Name:
+			return -1
+		case a.Name == b.Name && a.Node.Name == b.Node.Name:
+			return 0
+		}
+		return 1
+	})
+	return all
+}
+
+// Changed returns a channel that is closed at the next change of Members or
+// Channels: take it before you look.
+func (n *Node) Changed() <-chan struct{} { return n.mesh.Changed() }
+
+// SetKeys changes the cluster key and the keys accepted beside it, at run time.
+// To change a cluster's key: accept the new one everywhere, use it everywhere,
+// then accept the old one nowhere. Links that hang on a key which is no longer
+// accepted are closed.
+func (n *Node) SetKeys(key Key, accept ...Key) error {
+	if key.IsZero() {
+		return &ArgumentError{Call: "SetKeys", Arg: "key", Problem: "is zero: use GenerateKey or ParseKey"}
+	}
+	if err := n.hub.host.SetKeys(key, accept...); err != nil {
+		return err
+	}
+	return n.mesh.SetKeys(gossipKeys(key, accept))
+}

@@ -1,0 +1,95 @@
+package netchan_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/matveynator/netchan"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// testTime bounds what a test waits for: only one that fails comes near it.
+const testTime = 30 * time.Second
+
+func testContext(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), testTime)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+var testKey = netchan.GenerateKey()
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// join makes a node that is closed with the test.
+func join(t testing.TB, name string, seeds ...string) *netchan.Node {
+	t.Helper()
+	return joinWith(t, netchan.Config{Name: name, Seeds: seeds})
+}
+
+func joinWith(t testing.TB, cfg netchan.Config) *netchan.Node {
+	t.Helper()
+	if cfg.Key.IsZero() {
+		cfg.Key = testKey
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = quiet()
+	}
+	n, err := netchan.Join(testContext(t), cfg)
+	if err != nil {
+		t.Fatalf("Join %s: %v", cfg.Name, err)
+	}
+	t.Cleanup(func() { n.Close() })
+	return n
+}
+
+func sender[T any](t testing.TB, n *netchan.Node, name string, opts ...netchan.SendOption) *netchan.Sender[T] {
+	t.Helper()
+	s, err := netchan.NewSender[T](n, name, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func receiver[T any](t testing.TB, n *netchan.Node, name string, opts ...netchan.ReceiveOption) *netchan.Receiver[T] {
+	t.Helper()
+	r, err := netchan.NewReceiver[T](n, name, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestTwoNodes(t *testing.T) {
+	a := join(t, "a")
+	b := join(t, "b", a.Addr())
+	s := sender[int](t, a, "n", netchan.Buffer(16))
+	r := receiver[int](t, b, "n", netchan.Buffer(16))
+	go func() {
+		for i := range 1000 {
+			s.C <- i
+		}
+		close(s.C)
+	}()
+	want := 0
+	for v := range r.C {
+		if v != want {
+			t.Fatalf("got %d, want %d", v, want)
+		}
+		want++
+	}
+	if want != 1000 || r.Err() != nil {
+		t.Fatalf("got %d values, err %v", want, r.Err())
+	}
+	<-s.Done()
+	if s.Err() != netchan.ErrClosed {
+		t.Fatal(s.Err())
+	}
+}

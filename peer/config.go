@@ -1,0 +1,111 @@
+package peer
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+const (
+	// handshakeLimit is how long TLS and HELLO together may take, and how long
+	// connecting may.
+	handshakeLimit = 5 * time.Second
+
+	// maxHalfOpen is how many accepted connections may be in their handshake at
+	// once. Others wait to be accepted; none is refused.
+	maxHalfOpen = 256
+
+	// heartbeatAfter is for how long a link writes nothing before it says that it
+	// is there; silenceLimit is for how long nothing may be heard on one.
+	heartbeatAfter = time.Second
+	silenceLimit   = 3 * time.Second
+
+	// defaultResume is the default of Config.ResumeTimeout.
+	defaultResume = 30 * time.Second
+
+	// keptSegments bounds the kept buffer of a link: 4 MiB.
+	keptSegments = (4 << 20) / segmentSize
+
+	// maxFrame bounds what WriteFrame takes at once.
+	maxFrame = 128 << 10
+
+	// ackEvery is after how many received bytes they are acknowledged, if nothing
+	// else says so before.
+	ackEvery = 256 << 10
+)
+
+// Config is what NewHost needs. It must not be changed afterwards.
+type Config struct {
+	// Listen is "host:port" for TCP and UDP alike; port 0 takes one that is free
+	// for both. Empty: the host only dials.
+	Listen string
+
+	// Advertise is the address that others are told to dial. Default: where
+	// Listen landed, unless that is an unspecified address. At most 255 bytes of
+	// printable UTF-8.
+	Advertise string
+
+	// Name is for people; at most 255 bytes of printable UTF-8; may be empty.
+	Name string
+
+	// Key is the cluster key; it must not be zero. Peers that show a certificate
+	// under it, or under one of AcceptKeys, are let in.
+	Key        Key
+	AcceptKeys []Key
+
+	// ResumeTimeout is told to peers: how long this node waits for a broken link
+	// to come back. Zero: 30 s.
+	ResumeTimeout time.Duration
+
+	// Logger takes what a person might want to know. Nil: slog.Default().
+	Logger *slog.Logger
+
+	// OnLink is called once for every new link, whoever dialled, before Link
+	// returns it or Links lists it, on a goroutine of the host. It should start
+	// reading from the link, must return soon, and must not call Host.Close or
+	// Host.Link. Nil: nobody is told.
+	OnLink func(*Link)
+
+	tune tuning
+}
+
+// tuning is what tests shorten.
+type tuning struct {
+	handshake time.Duration
+	halfOpen  int
+	heartbeat time.Duration
+	silence   time.Duration
+	flushCap  int // fixed flush cap; 0: adapted between minFlush and maxFlush
+	segments  int
+	maxRecord int
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if err := checkText(c.Name); err != nil {
+		return c, fmt.Errorf("peer: Config.Name: %w", err)
+	}
+	if err := checkText(c.Advertise); err != nil {
+		return c, fmt.Errorf("peer: Config.Advertise: %w", err)
+	}
+	if c.ResumeTimeout < 0 {
+		return c, fmt.Errorf("peer: Config.ResumeTimeout is negative: %v", c.ResumeTimeout)
+	}
+	orDefault(&c.ResumeTimeout, defaultResume)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	orDefault(&c.tune.handshake, handshakeLimit)
+	orDefault(&c.tune.halfOpen, maxHalfOpen)
+	orDefault(&c.tune.heartbeat, heartbeatAfter)
+	orDefault(&c.tune.silence, silenceLimit)
+	orDefault(&c.tune.segments, keptSegments)
+	orDefault(&c.tune.maxRecord, maxRecord)
+	return c, nil
+}
+
+func orDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}

@@ -1,0 +1,93 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+)
+
+var (
+	// ErrKeyMismatch is matched by the error of a connection that was refused
+	// because the two sides do not hold keys that each other accepts, whichever
+	// of the two refused.
+	ErrKeyMismatch = errors.New("peer: cluster keys do not match")
+
+	// ErrSelf is returned when the address dialled turns out to be our own.
+	ErrSelf = errors.New("peer: this address is our own")
+
+	// ErrPeerLost is matched by Link.Err when the link has ended for any reason
+	// but a Close on this side.
+	ErrPeerLost = errors.New("peer: lost")
+
+	// ErrClosed is returned by what was called on, or interrupted by the closing
+	// of, a Link or Host. It matches net.ErrClosed.
+	ErrClosed = fmt.Errorf("peer: closed (%w)", net.ErrClosed)
+
+	// errFrameSize is a caller's mistake, not a state of the link.
+	errFrameSize = fmt.Errorf("peer: a frame may hold at most %d bytes", maxFrame)
+
+	// errStale is the outcome of a handshake whose connection is not needed:
+	// another one makes, or has made, the link.
+	errStale = errors.New("peer: another connection makes the link")
+)
+
+// WrongNodeError is returned when another node than the wanted one answers at
+// an address.
+type WrongNodeError struct {
+	Want, Got NodeID
+}
+
+func (e *WrongNodeError) Error() string {
+	return fmt.Sprintf("peer: wanted node %v, but %v answers", e.Want, e.Got)
+}
+
+// HandshakeError says that a connection was made but did not become a link:
+// the other side speaks no TLS, or something else inside it, or fell silent.
+// It wraps the reason.
+type HandshakeError struct {
+	Addr string // the address dialled, or where the connection came from
+	Err  error
+}
+
+func (e *HandshakeError) Error() string {
+	return fmt.Sprintf("peer: handshake with %s: %v", e.Addr, e.Err)
+}
+
+// Unwrap returns the reason.
+func (e *HandshakeError) Unwrap() error { return e.Err }
+
+// Timeout reports whether the handshake ended because its time was up.
+func (e *HandshakeError) Timeout() bool { return isTimeout(e.Err) }
+
+// Temporary is there so that HandshakeError is a net.Error; it equals Timeout.
+func (e *HandshakeError) Temporary() bool { return e.Timeout() }
+
+// silenceError ends a link on which nothing has been heard for too long.
+type silenceError struct{}
+
+func (silenceError) Error() string   { return "nothing heard for too long" }
+func (silenceError) Timeout() bool   { return true }
+func (silenceError) Temporary() bool { return false }
+
+// protocolError says that a peer who holds the key breaks the rules.
+type protocolError string
+
+func (e protocolError) Error() string { return "protocol error: " + string(e) }
+
+func protocolErrorf(format string, args ...any) error {
+	return protocolError(fmt.Sprintf(format, args...))
+}
+
+// lost makes the error of a link that ended because of err.
+func lost(id NodeID, err error) error {
+	return fmt.Errorf("%w: link to node %v: %w", ErrPeerLost, id, err)
+}
+
+func isTimeout(err error) bool {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return true
+	}
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}

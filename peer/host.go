@@ -1,0 +1,267 @@
+package peer
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+)
+
+// Host is one node's place on the network: its identity, where it listens, and
+// its links. All methods are safe for concurrent use.
+type Host struct {
+	cfg    Config
+	log    *slog.Logger
+	noise  limiter // on warnings that strangers can cause
+	murmur limiter // and on what they can cause to be said at debug level
+	node   ed25519.PrivateKey
+	id     NodeID
+	clock  *clock
+
+	tcp    net.Listener   // nil: only dials
+	udp    net.PacketConn // nil: only dials
+	gossip chan net.Conn
+
+	segments segmentPool
+	buffers  bufferPool
+
+	ctx    context.Context // ends when the host closes
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	// mu guards what follows. It is never held during I/O.
+	mu         sync.Mutex
+	closed     bool
+	advertise  string
+	trust      *trust
+	neighbours map[NodeID]*neighbour
+	attempts   map[target]*attempt
+	number     uint64 // of the last HELLO or NEW
+	carriers   uint64 // number of the last connection
+}
+
+// neighbour is another node that we have a link with, or are in a handshake
+// with. Host.mu guards it.
+type neighbour struct {
+	id      NodeID
+	slot    slot
+	link    *Link         // in state live, that link
+	busy    int           // connections in their handshake
+	changed chan struct{} // closed, and made anew, at every change
+}
+
+// NewHost makes a node's identity and starts listening.
+func NewHost(cfg Config) (*Host, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	pub, node, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("peer: can't make a node key: %w", err)
+	}
+	t, err := newTrust(node, cfg.Key, cfg.AcceptKeys)
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{
+		cfg:        cfg,
+		log:        cfg.Logger,
+		node:       node,
+		id:         nodeIDOf(pub),
+		clock:      newClock(),
+		gossip:     make(chan net.Conn),
+		advertise:  cfg.Advertise,
+		trust:      t,
+		neighbours: make(map[NodeID]*neighbour),
+		attempts:   make(map[target]*attempt),
+	}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	if cfg.Listen != "" {
+		if h.tcp, h.udp, err = listen(cfg.Listen); err != nil {
+			h.cancel()
+			return nil, err
+		}
+		h.spawn(h.accept)
+	}
+	h.spawn(h.watch)
+	return h, nil
+}
+
+// ID is this node's.
+func (h *Host) ID() NodeID { return h.id }
+
+// Addr is "host:port" where the host listens, which may be an unspecified
+// address; empty if it only dials.
+func (h *Host) Addr() string {
+	if h.tcp == nil {
+		return ""
+	}
+	return h.tcp.Addr().String()
+}
+
+// SetAdvertise changes the address that new links tell peers to dial. Empty, or
+// not fit to be told (see Config.Advertise): where Listen landed.
+func (h *Host) SetAdvertise(addr string) {
+	if checkText(addr) != nil {
+		addr = ""
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.advertise = addr
+}
+
+// Packets is the UDP socket on the listener's port, for gossip; nil if the host
+// only dials. Close closes it.
+func (h *Host) Packets() net.PacketConn { return h.udp }
+
+// GossipConns yields connections that other nodes opened with DialGossip. Who
+// takes one owns it. One that nobody takes within 5 s is closed. The channel is
+// never closed.
+func (h *Host) GossipConns() <-chan net.Conn { return h.gossip }
+
+// Links lists the live links.
+func (h *Host) Links() []*Link {
+	h.mu.Lock()
+	links := make([]*Link, 0, len(h.neighbours))
+	for _, n := range h.neighbours {
+		if n.link != nil {
+			links = append(links, n.link)
+		}
+	}
+	h.mu.Unlock()
+	live := links[:0]
+	for _, l := range links {
+		select {
+		case <-l.ready:
+			live = append(live, l)
+		default:
+		}
+	}
+	return live
+}
+
+// SetKeys changes the key that new connections are made with and the keys that
+// are accepted. Links whose peer showed a certificate under a key that is no
+// longer accepted end. To change the key of a cluster: accept the new one
+// everywhere, use it everywhere, drop the old one everywhere.
+func (h *Host) SetKeys(key Key, accept ...Key) error {
+	t, err := newTrust(h.node, key, accept)
+	if err != nil {
+		return err
+	}
+	var dropped []*Link
+	h.mu.Lock()
+	h.trust = t
+	closed := h.closed
+	for _, n := range h.neighbours {
+		if n.link != nil && !t.accepts(n.link.ca) {
+			dropped = append(dropped, n.link)
+		}
+	}
+	h.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	for _, l := range dropped {
+		l.end(lost(l.info.ID, fmt.Errorf("%w: the key it was made with is no longer accepted", ErrKeyMismatch)))
+	}
+	return nil
+}
+
+// Close ends all links and everything else the host has begun, and waits for it.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	h.closed = true
+	var links []*Link
+	for _, n := range h.neighbours {
+		if n.link != nil {
+			links = append(links, n.link)
+		}
+	}
+	h.mu.Unlock()
+	h.cancel()
+	if h.tcp != nil {
+		_ = h.tcp.Close()
+		_ = h.udp.Close()
+	}
+	for _, l := range links {
+		l.end(ErrClosed)
+	}
+	h.wg.Wait()
+	return nil
+}
+
+// spawn runs f on a goroutine that Close waits for; not when the host is closed.
+func (h *Host) spawn(f func()) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	h.wg.Go(f)
+	return true
+}
+
+// reason is why something failed that the closing of the host, or ctx, may have
+// interrupted.
+func (h *Host) reason(ctx context.Context, err error) error {
+	if h.ctx.Err() != nil {
+		return ErrClosed
+	}
+	if cerr := ctx.Err(); cerr != nil && !errors.Is(err, ErrKeyMismatch) {
+		return cerr
+	}
+	return err
+}
+
+// neighbour returns the entry for a node, making it. Under h.mu.
+func (h *Host) neighbour(id NodeID) *neighbour {
+	n := h.neighbours[id]
+	if n == nil {
+		n = &neighbour{id: id, changed: make(chan struct{})}
+		n.slot.lower = h.id.Compare(id) < 0
+		n.slot.offer = newLinkID()
+		h.neighbours[id] = n
+	}
+	return n
+}
+
+// change tells who waits for the neighbour, and forgets it when nothing is left
+// to know. Under h.mu.
+func (h *Host) change(n *neighbour) {
+	close(n.changed)
+	n.changed = make(chan struct{})
+	if n.busy == 0 && n.slot.state == slotEmpty && n.link == nil && h.neighbours[n.id] == n {
+		delete(h.neighbours, n.id)
+	}
+}
+
+// unlink forgets a link that has ended.
+func (h *Host) unlink(l *Link) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l.entry.slot.leave(l.num)
+	if l.entry.link == l {
+		l.entry.link = nil
+	}
+	h.change(l.entry)
+}
+
+func (h *Host) logEnd(l *Link, err error) {
+	level := slog.LevelInfo
+	if errors.Is(err, ErrClosed) {
+		level = slog.LevelDebug
+	}
+	h.log.Log(context.Background(), level, "link ended", "node", l.info.ID, "name", l.info.Name, "err", err)
+}
+
+func newLinkID() linkID {
+	var id linkID
+	rand.Read(id[:])
+	return id
+}

@@ -1,0 +1,195 @@
+package peer
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+)
+
+const (
+	// listenTries is how often a free port is looked for whose number is free
+	// for TCP and UDP.
+	listenTries = 16
+
+	// acceptPause is how long accepting rests after a failure, such as no file
+	// descriptors left.
+	acceptPause = 50 * time.Millisecond
+
+	// A refused connection is read from for so long and so much, so that the
+	// other side gets to read why before the connection is reset.
+	lingerTime  = time.Second
+	lingerBytes = 64 << 10
+
+	// welcome is the one byte that a gossip connection begins with, so that who
+	// dialled knows that it was let in.
+	welcome = 0x4e
+)
+
+// listen opens TCP and UDP on one port number.
+func listen(addr string) (net.Listener, net.PacketConn, error) {
+	var last error
+	for range listenTries {
+		tcp, err := net.Listen("tcp", addr)
+		if err != nil {
+			return nil, nil, fmt.Errorf("peer: %w", err)
+		}
+		host, asked, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, nil, errors.Join(fmt.Errorf("peer: %w", err), tcp.Close())
+		}
+		_, port, err := net.SplitHostPort(tcp.Addr().String())
+		if err != nil {
+			return nil, nil, errors.Join(fmt.Errorf("peer: %w", err), tcp.Close())
+		}
+		udp, err := net.ListenPacket("udp", net.JoinHostPort(host, port))
+		if err == nil {
+			return tcp, udp, nil
+		}
+		_ = tcp.Close()
+		last = fmt.Errorf("peer: %w", err)
+		if asked == port {
+			break // asked for by number: another try won't find another port
+		}
+	}
+	return nil, nil, last
+}
+
+// accept lets connections in, as many at a time as may be in their handshake.
+// More wait in the kernel.
+func (h *Host) accept() {
+	places := make(chan struct{}, h.cfg.tune.halfOpen)
+	for {
+		select {
+		case places <- struct{}{}:
+		case <-h.ctx.Done():
+			return
+		}
+		c, err := h.tcp.Accept()
+		if err != nil {
+			<-places
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			h.noisy(slog.LevelWarn, "can't accept a connection", "err", err)
+			select {
+			case <-time.After(acceptPause):
+			case <-h.ctx.Done():
+				return
+			}
+			continue
+		}
+		if !h.spawn(func() { h.serve(c, func() { <-places }) }) {
+			_ = c.Close()
+			<-places
+		}
+	}
+}
+
+// serve takes an accepted connection through its handshake. done gives its
+// place back, and is called once.
+func (h *Host) serve(conn net.Conn, done func()) {
+	l, err := h.admit(conn)
+	done()
+	if l != nil {
+		h.announce(l)
+		return
+	}
+	if err != nil && h.ctx.Err() == nil {
+		level := slog.LevelDebug
+		if errors.Is(err, ErrKeyMismatch) {
+			level = slog.LevelWarn
+		}
+		h.noisy(level, "connection refused", "from", conn.RemoteAddr(), "err", err)
+	}
+}
+
+// admit is TLS, and then what the connection is for. It returns the new link if
+// it became one.
+func (h *Host) admit(conn net.Conn) (*Link, error) {
+	stop := context.AfterFunc(h.ctx, func() { _ = conn.Close() })
+	defer stop()
+	if err := conn.SetDeadline(time.Now().Add(h.cfg.tune.handshake)); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	t := h.currentTrust()
+	w := newWire(conn, h.clock, &h.buffers)
+	tc := tls.Server(w, t.server)
+	if err := tc.Handshake(); err != nil {
+		if errors.Is(err, ErrKeyMismatch) {
+			linger(conn)
+		}
+		_ = conn.Close()
+		return nil, mismatch(err)
+	}
+	cs := tc.ConnectionState()
+	id, ca, err := t.verify(cs)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	switch {
+	case id == h.id:
+		err = ErrSelf
+	case cs.NegotiatedProtocol == alpnLink:
+		var l *Link
+		if l, err = h.meet(h.carrier(w, tc, id, ca)); err == nil {
+			return l, nil
+		}
+		if errors.Is(err, errStale) || errors.Is(err, io.EOF) {
+			err = nil // not needed, or given up by who dialled: nothing to tell
+		}
+	case cs.NegotiatedProtocol == alpnGossip:
+		if err = h.handOver(tc); err == nil {
+			return nil, nil
+		}
+	default:
+		err = protocolErrorf("no protocol agreed on")
+	}
+	_ = conn.Close()
+	return nil, err
+}
+
+// handOver gives a gossip connection to whoever takes them.
+func (h *Host) handOver(tc *tls.Conn) error {
+	if _, err := tc.Write([]byte{welcome}); err != nil {
+		return err
+	}
+	if err := tc.SetDeadline(time.Time{}); err != nil {
+		return err
+	}
+	t := time.NewTimer(h.cfg.tune.handshake)
+	defer t.Stop()
+	select {
+	case h.gossip <- tc:
+		return nil
+	case <-t.C:
+		return errors.New("peer: nobody takes gossip connections")
+	case <-h.ctx.Done():
+		return ErrClosed
+	}
+}
+
+// linger lets the other side read the alert: closing a socket that holds unread
+// data resets it, which can overtake what was written.
+func linger(conn net.Conn) {
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	if conn.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(conn, lingerBytes))
+}
+
+func (h *Host) currentTrust() *trust {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.trust
+}

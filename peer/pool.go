@@ -1,0 +1,35 @@
+package peer
+
+import "sync"
+
+// segmentPool lends out the memory of kept buffers. It is shared by the links of
+// a host and safe for concurrent use.
+type segmentPool struct{ p sync.Pool }
+
+func (s *segmentPool) get() *segment {
+	if g, ok := s.p.Get().(*segment); ok {
+		return g
+	}
+	return &segment{buf: make([]byte, 0, segmentSize)}
+}
+
+func (s *segmentPool) put(g *segment) {
+	g.buf, g.end = g.buf[:0], 0
+	s.p.Put(g)
+}
+
+// bufferPool lends out the memory in which a flush is gathered.
+type bufferPool struct{ p sync.Pool }
+
+func (b *bufferPool) get() *[]byte {
+	if g, ok := b.p.Get().(*[]byte); ok {
+		return g
+	}
+	g := make([]byte, 0, gatherSize+gatherSlack)
+	return &g
+}
+
+func (b *bufferPool) put(g *[]byte) {
+	*g = (*g)[:0]
+	b.p.Put(g)
+}
