@@ -64,15 +64,20 @@ func (n *Node) matchSender(e *sendingEnd, want map[peer.NodeID]string) {
 // matchReceiver asks every sender of e's name for a stream. A sender that knows
 // of e opens it by itself; asking covers the one that does not yet.
 func (n *Node) matchReceiver(e *receivingEnd, want map[peer.NodeID]string) {
+	asked := e.asked
+	e.asked = make(map[mux.ID]*mux.Session, len(asked))
 	for _, entry := range n.mesh.Lookup(e.sink.Name()) {
 		if entry.Receive {
 			continue
 		}
 		s := n.linked(entry.Node, want)
-		if s == nil || e.asked[entry.End.ID] == s {
+		if s == nil {
 			continue
 		}
 		e.asked[entry.End.ID] = s
+		if asked[entry.End.ID] == s {
+			continue
+		}
 		s.Attach(mux.Attach{
 			Target: mux.Target{Name: entry.Name, ID: entry.End.ID},
 			End:    e.key(), Name: e.sink.Name(),

@@ -135,7 +135,8 @@ func (s *Source[T]) give(l *lane[T], it item[T]) {
 	b := o.filling()
 	s.met = s.met[:0]
 	before := len(b.B)
-	encoded, err := s.writer.Append(b.B, &it.v, &s.env)
+	s.current = it.v
+	encoded, err := s.writer.Append(b.B, &s.current, &s.env)
 	if err != nil {
 		s.dropUnsendable(it, err)
 		return
@@ -150,7 +151,8 @@ func (s *Source[T]) give(l *lane[T], it item[T]) {
 // that have none are lossy: they miss it, and it is counted.
 func (s *Source[T]) spread(it item[T]) {
 	s.met = s.met[:0]
-	encoded, err := s.writer.Append(s.scratch[:0], &it.v, &s.env)
+	s.current = it.v
+	encoded, err := s.writer.Append(s.scratch[:0], &s.current, &s.env)
 	if err != nil {
 		s.dropUnsendable(it, err)
 		return
@@ -257,6 +259,8 @@ func (o *outlet[T]) announce(met []*codec.Schema) {
 
 // flush hands over what the last burst has gathered.
 func (s *Source[T]) flush() {
+	var none T
+	s.current = none
 	for i, o := range s.dirty {
 		o.dirty = false
 		s.dirty[i] = nil

@@ -60,6 +60,7 @@ type Source[T any] struct {
 	waits      []*receiverWait
 	refused    map[mux.Target]*refusal // ends that said no
 	dirty      []*outlet[T]            // have a batch to hand over
+	current    T                       // the value being encoded; here so that it is not allocated each time
 	scratch    []byte                  // a broadcast value's bytes
 	met        []*codec.Schema         // schemas that the value being encoded needs
 	env        codec.WriteEnv

@@ -43,7 +43,12 @@ func (d *decoder) read(g *readProg, b []byte, p unsafe.Pointer) ([]byte, error) 
 			*(*byte)(q) = b[0]
 			b = b[1:]
 		case opInt64:
-			x, rest, ok := uvarint(b)
+			if len(b) > 0 && b[0] < 0x80 { // uvarint, which the compiler doesn't inline
+				*(*int64)(q) = unzigzag(uint64(b[0]))
+				b = b[1:]
+				continue
+			}
+			x, rest, ok := uvarintLong(b)
 			if !ok {
 				return nil, errShort()
 			}
@@ -69,8 +74,14 @@ func (d *decoder) read(g *readProg, b []byte, p unsafe.Pointer) ([]byte, error) 
 			*(*float64)(q) = math.Float64frombits(binary.LittleEndian.Uint64(b))
 			b = b[8:]
 		case opString:
-			x, rest, ok := uvarint(b)
-			if !ok || x > uint64(len(rest)) {
+			var x uint64
+			rest, ok := b, true
+			if len(b) > 0 && b[0] < 0x80 {
+				x, rest = uint64(b[0]), b[1:]
+			} else if x, rest, ok = uvarintLong(b); !ok {
+				return nil, errShort()
+			}
+			if x > uint64(len(rest)) {
 				return nil, errShort()
 			}
 			if d.left -= int(x); d.left < 0 {
@@ -212,6 +223,16 @@ func (d *decoder) array(sub *readSub, b []byte, p unsafe.Pointer) ([]byte, error
 
 // elems reads n values into variables that lie one after another.
 func (d *decoder) elems(sub *readSub, n int, b []byte, p unsafe.Pointer) ([]byte, error) {
+	if len(sub.elem.steps) == 1 {
+		switch op := sub.elem.steps[0].op; { // a struct of one field may be larger than that
+		case op == opString && sub.size == unsafe.Sizeof(""):
+			return d.strings(unsafe.Slice((*string)(p), n), b)
+		case op == opInt64 && sub.size == 8:
+			return readInts(unsafe.Slice((*int64)(p), n), b)
+		case op == opFloat64 && sub.size == 8:
+			return readFloats(unsafe.Slice((*float64)(p), n), b)
+		}
+	}
 	var err error
 	for i := range n {
 		if b, err = d.read(sub.elem, b, unsafe.Add(p, uintptr(i)*sub.size)); err != nil {

@@ -77,18 +77,13 @@ type readPlan struct {
 	cost int // what it counts against maxCacheCost
 }
 
-var decoders = sync.Pool{New: func() any { return new(decoder) }}
-
 func (r *readPlan) read(src []byte, p unsafe.Pointer, env *ReadEnv) ([]byte, error) {
 	size := DefaultMaxRead
 	if env != nil && env.MaxBytes > 0 {
 		size = env.MaxBytes
 	}
-	d := decoders.Get().(*decoder)
-	*d = decoder{env: env, left: size}
+	d := decoder{env: env, left: size} // stays on the stack
 	rest, err := d.read(r.prog, src, p)
-	d.env = nil
-	decoders.Put(d)
 	if err == nil {
 		return rest, nil
 	}

@@ -22,6 +22,9 @@ func uvarint(b []byte) (x uint64, rest []byte, ok bool) {
 }
 
 func uvarintLong(b []byte) (uint64, []byte, bool) {
+	if len(b) > 1 && b[1] < 0x80 {
+		return uint64(b[0]&0x7f) | uint64(b[1])<<7, b[2:], true
+	}
 	x, n := binary.Uvarint(b)
 	if n <= 0 {
 		return 0, nil, false

@@ -201,7 +201,7 @@ func TestDialBackUnanswered(t *testing.T) {
 
 func TestManyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const nodes = 51
+		const nodes = 31
 		n := newMemNet()
 		all := []*Mesh{n.node(t, 1)}
 		for i := byte(2); i <= nodes; i++ {
@@ -218,6 +218,7 @@ func TestManyAtOnce(t *testing.T) {
 			t.Errorf("nodes that start at once know each other's names after %v", d)
 		}
 		t.Logf("%d nodes that start at once know each other's names after %v", nodes, time.Since(begin))
+		<-time.After(5 * time.Second)
 		late := n.node(t, nodes+1, at(17))
 		join(t, late)
 		if got := len(late.Ends()); got != 2*(nodes-1) {
@@ -226,7 +227,7 @@ func TestManyAtOnce(t *testing.T) {
 		begin = time.Now()
 		late.Publish([]End{end(nodes+1, "jobs")})
 		has(t, time.Second, "jobs", nodes, all...)
-		if d := time.Since(begin); d > 1500*time.Millisecond {
+		if d := time.Since(begin); d > time.Second {
 			t.Errorf("the name of a late one is known after %v", d)
 		}
 		t.Logf("one name of a late one is known everywhere after %v", time.Since(begin))
