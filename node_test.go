@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -12,7 +13,13 @@ import (
 	"github.com/matveynator/netchan"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVariable); role != "" {
+		runRole(role) // another process of a test: see process_test.go
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // testTime bounds what a test waits for: only one that fails comes near it.
 const testTime = 30 * time.Second
@@ -65,6 +72,43 @@ func receiver[T any](t testing.TB, n *netchan.Node, name string, opts ...netchan
 		t.Fatal(err)
 	}
 	return r
+}
+
+// waitFor returns when cond holds. What it waits for gives no event.
+func waitFor(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(testTime); !cond(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// take receives one value, or fails.
+func take[T any](t testing.TB, c <-chan T) T {
+	t.Helper()
+	v, err := netchan.Receive(testContext(t), c)
+	if err != nil {
+		t.Fatalf("receive: %v", err)
+	}
+	return v
+}
+
+// give sends one value, or fails.
+func give[T any](t testing.TB, c chan<- T, v T) {
+	t.Helper()
+	if err := netchan.Send(testContext(t), c, v); err != nil {
+		t.Fatalf("send: %v", err)
+	}
+}
+
+func connected[T any](t testing.TB, s *netchan.Sender[T], n int) {
+	t.Helper()
+	if err := s.WaitReceivers(testContext(t), n); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestTwoNodes(t *testing.T) {

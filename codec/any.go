@@ -41,7 +41,7 @@ func anyPlanOf(t reflect.Type) (*anyPlan, error) {
 		return nil, err // not kept: the type may be registered later
 	}
 	c := writeCompiler{known: make(map[reflect.Type]*writeProg)}
-	a := &anyPlan{schema: s, prog: c.prog(t), name: "(" + t.String() + ")", boxes: newBoxes(t)}
+	a := &anyPlan{schema: s, prog: c.prog(t), name: "(" + typeName(t) + ")", boxes: newBoxes(t)}
 	switch h := s.Hash(); {
 	case s.root.kind.basic():
 		a.head = s.bytes

@@ -12,7 +12,9 @@ type job struct {
 	Tags  []string
 }
 
-func aJob() job { return job{ID: 123456, Name: "factorize", Score: 0.75, Tags: []string{"red", "blue"}} }
+func aJob() job {
+	return job{ID: 123456, Name: "factorize", Score: 0.75, Tags: []string{"red", "blue"}}
+}
 
 // person is the struct of alecthomas/go_serialization_benchmarks.
 type person struct {

@@ -18,7 +18,7 @@ func schemaOf(t reflect.Type, inAny bool) (*Schema, error) {
 	if inAny {
 		root, err = b.dynamic(t, 0)
 	} else {
-		root, err = b.draft(t, t.String())
+		root, err = b.draft(t, typeName(t))
 	}
 	if err != nil {
 		return nil, err
@@ -26,14 +26,14 @@ func schemaOf(t reflect.Type, inAny bool) (*Schema, error) {
 	b.merge()
 	form := b.form(root)
 	if len(form) > MaxSchema {
-		return nil, &UnsendableError{t.String(), fmt.Sprintf("its description takes %d bytes, at most %d are allowed", len(form), MaxSchema)}
+		return nil, &UnsendableError{typeName(t), fmt.Sprintf("its description takes %d bytes, at most %d are allowed", len(form), MaxSchema)}
 	}
 	// One way only leads to a Schema, so that ours obey what we ask of others.
 	s, err := ParseSchema(form)
 	if err != nil {
 		var c *CorruptError
 		errors.As(err, &c)
-		return nil, &UnsendableError{t.String(), c.Why}
+		return nil, &UnsendableError{typeName(t), c.Why}
 	}
 	s.text = describeType(t)
 	return s, nil
@@ -98,7 +98,7 @@ func (b *builder) draft(t reflect.Type, path string) (*draft, error) {
 		return d, child(t.Elem(), path+"[]")
 	case reflect.Pointer:
 		for e, i := t.Elem(), 0; e.Kind() == reflect.Pointer; e, i = e.Elem(), i+1 {
-			if i > MaxDepth {
+			if i+2 > MaxDepth {
 				return nil, &UnsendableError{path, "a pointer to nothing but itself can't be sent"}
 			}
 		}
@@ -131,7 +131,7 @@ func (b *builder) draft(t reflect.Type, path string) (*draft, error) {
 func (b *builder) dynamic(t reflect.Type, depth int) (*draft, error) {
 	if name, ok := registeredName(t); ok {
 		d := b.add([]byte(nameHead(kindNamed, name))...)
-		c, err := b.draft(t, t.String())
+		c, err := b.draft(t, typeName(t))
 		d.kids = []*draft{c}
 		return d, err
 	}
@@ -166,7 +166,7 @@ func (b *builder) dynamic(t reflect.Type, depth int) (*draft, error) {
 			return d, nil
 		}
 	}
-	return nil, &ValueError{Path: "(" + t.String() + ")", Err: ErrUnregistered}
+	return nil, &ValueError{Path: "(" + typeName(t) + ")", Err: ErrUnregistered}
 }
 
 func nameHead(k kind, name string) string {
@@ -233,6 +233,9 @@ func (b *builder) form(root *draft) []byte {
 	}
 	return out
 }
+
+// typeName is t's Go name, or what stands for one, for people.
+func typeName(t reflect.Type) string { return cut(t.String()) }
 
 // describeType is t for people: its name and, of a struct, its fields.
 func describeType(t reflect.Type) string {

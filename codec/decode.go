@@ -283,11 +283,10 @@ func (d *decoder) mapping(sub *readSub, b []byte, p unsafe.Pointer) ([]byte, err
 	if err != nil || isNil {
 		return b, err
 	}
-	if err := d.take(n, sub.size); err != nil {
-		return nil, err
-	}
-	if err := d.take(1, 48); err != nil {
-		return nil, err
+	if cost := mapCost(n, sub.typ.Key().Size(), sub.typ.Elem().Size()); cost > uint64(d.left) {
+		return nil, errTooLong()
+	} else {
+		d.left -= int(cost)
 	}
 	m := reflect.MakeMapWithSize(sub.typ, n)
 	reflect.NewAt(sub.typ, p).Elem().Set(m)

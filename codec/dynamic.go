@@ -220,7 +220,7 @@ func dynamicPlanOf(s *Schema) (*dynamicPlan, error) {
 	if err != nil {
 		return nil, &ValueError{Err: err}
 	}
-	plan = &dynamicPlan{readPlan: read, typ: t, name: "(" + t.String() + ")", boxes: newBoxes(t)}
+	plan = &dynamicPlan{readPlan: read, typ: t, name: "(" + typeName(t) + ")", boxes: newBoxes(t)}
 	dynamicPlans.Lock()
 	defer dynamicPlans.Unlock()
 	if dynamicPlans.cost+read.cost > maxCacheCost {

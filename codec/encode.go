@@ -25,6 +25,7 @@ type writeStep struct {
 
 type writeSub struct {
 	typ  reflect.Type
+	how  method // opBinary
 	elem *writeProg
 	key  *writeProg   // opMap
 	size uintptr      // of an element
@@ -57,8 +58,8 @@ func (c *writeCompiler) prog(t reflect.Type) *writeProg {
 
 func (c *writeCompiler) steps(out []writeStep, t reflect.Type, off uintptr, name string) []writeStep {
 	s := writeStep{off: off, name: name}
-	if isBinary(t) {
-		s.op, s.sub = opBinary, &writeSub{typ: t}
+	if how := binaryMethod(t); how != noMethod {
+		s.op, s.sub = opBinary, &writeSub{typ: t, how: how}
 		return append(out, s)
 	}
 	if op, ok := basicOp(t.Kind(), t.Size()); ok {
@@ -173,7 +174,7 @@ func (g *writeProg) append(dst []byte, p unsafe.Pointer, c writeCtx) ([]byte, er
 // append does the steps that lead into other programs.
 func (s *writeStep) append(dst []byte, p unsafe.Pointer, c writeCtx) ([]byte, error) {
 	if s.op == opBinary {
-		return appendBinary(dst, p, s.sub.typ)
+		return appendBinary(dst, p, s.sub.typ, s.sub.how)
 	}
 	if s.op == opArray {
 		return appendElems(dst, p, s.sub.n, s.sub, c)

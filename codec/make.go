@@ -42,6 +42,27 @@ func makeSlice[E any](_ reflect.Type, p unsafe.Pointer, n int) {
 	*(*[]E)(p) = make([]E, n)
 }
 
+// mapCost is about what a map of n entries takes: a group of 8 for up to 8, beyond that a
+// power of two that is 7/8 full at most; keys and elements above 128 bytes lie outside.
+func mapCost(n int, key, elem uintptr) uint64 {
+	slot, outside := uintptr(1), uintptr(0)
+	for _, size := range [2]uintptr{key, elem} {
+		if size > 128 {
+			outside += size
+			size = 8
+		}
+		slot += (size + 7) &^ 7
+	}
+	slots := 0
+	switch {
+	case n > 8:
+		slots = n*16/7 + 16
+	case n > 0:
+		slots = 8
+	}
+	return 48 + uint64(slots)*uint64(slot) + uint64(n)*uint64(outside)
+}
+
 func growSlice(t reflect.Type, p unsafe.Pointer, n int) {
 	if n == 0 {
 		*(*[]struct{})(p) = []struct{}{}

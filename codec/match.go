@@ -123,7 +123,6 @@ func (m *matcher) steps(out []readStep, n *node, t reflect.Type, off uintptr, na
 		}
 		k, e := t.Key(), t.Elem()
 		s.op, s.sub = opMap, &readSub{typ: t, min: n.key.min + n.elem.min, pool: newScratchPool(k, e), any: holdsAny(k)}
-		s.sub.size = 2*(k.Size()+e.Size()) + 8 // a map is at most half empty
 		if s.sub.key, err = m.prog(n.key, k, path+"[key]"); err != nil {
 			return nil, err
 		}

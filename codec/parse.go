@@ -219,7 +219,7 @@ func (m *measure) node(n *node) error {
 		}
 	case kindPtr:
 		for c, i := n.elem, 0; c.kind == kindPtr; c, i = c.elem, i+1 {
-			if i > MaxDepth {
+			if i+2 > MaxDepth {
 				return corrupt("schema of more than %d pointers in a row", MaxDepth)
 			}
 		}

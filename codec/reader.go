@@ -126,7 +126,7 @@ func readPlanOf(from *Schema, t reflect.Type) (*readPlan, error) {
 	if err != nil {
 		return nil, &MismatchError{Sent: from.String(), Local: describeType(t), Why: err.Error()}
 	}
-	plan = &readPlan{prog: prog, root: from.root, name: t.String(), cost: m.cost + len(from.bytes)}
+	plan = &readPlan{prog: prog, root: from.root, name: typeName(t), cost: m.cost + len(from.bytes)}
 	readPlans.Lock()
 	defer readPlans.Unlock()
 	if readPlans.cost+plan.cost > maxCacheCost {

@@ -91,7 +91,7 @@ func writePlanOf(t reflect.Type) (*writePlan, error) {
 		return nil, err
 	}
 	c := writeCompiler{known: make(map[reflect.Type]*writeProg)}
-	w := &writePlan{schema: s, prog: c.prog(t), name: t.String()}
+	w := &writePlan{schema: s, prog: c.prog(t), name: typeName(t)}
 	kept, _ := writePlans.LoadOrStore(t, w)
 	return kept.(*writePlan), nil
 }

@@ -44,6 +44,9 @@ func TestJoinSelfAndOther(t *testing.T) {
 		n := newMemNet()
 		a, b := n.node(t, 1), n.node(t, 2, at(2), at(1))
 		join(t, b)
+		if len(b.Members()) != 2 {
+			t.Error("Join did not wait for the other")
+		}
 		size(t, time.Second, 2, a, b)
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -132,6 +133,7 @@ func TestLoopback(t *testing.T) {
 				if time.Now().After(limit) {
 					t.Fatalf("left after Close: %v", stacks())
 				}
+				runtime.Gosched()
 			}
 		})
 	}

@@ -147,9 +147,6 @@ func (m *Mesh) seen(n *memberlist.Node, join bool) {
 		o.alive = true
 		o.left = false
 		m.foundLocked(mb.ID)
-		if m.reg.announced.version > 0 && len(m.greet) < maxGreet {
-			m.greet = append(m.greet, mb.ID)
-		}
 	}
 	o.Member = mb
 	// The list itself is often in the same packet, or in the next one.

@@ -18,6 +18,7 @@ type memNet struct {
 	hosts map[string]*memHost
 	side  map[string]int // of a partition; hosts on different sides hear nothing of each other
 	deaf  map[string]bool
+	lossy bool // no packet arrives, only streams do
 }
 
 func newMemNet() *memNet {
@@ -147,7 +148,7 @@ func (p *memPackets) ReadFrom(b []byte) (int, net.Addr, error) {
 
 func (p *memPackets) WriteTo(b []byte, to net.Addr) (int, error) {
 	h, _ := p.host.net.reach(p.host.addr, to.String())
-	if h == nil {
+	if h == nil || p.host.net.lossy {
 		return len(b), nil
 	}
 	select {

@@ -101,21 +101,21 @@ type Mesh struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	kick   chan struct{}     // wakes the registry's goroutine
-	slots  chan struct{}     // bounds the requests answered at once
-	probes chan struct{}     // bounds the dial-backs made at once
-	lost   map[ID]lostMember // guarded by mu
+	kick   chan struct{} // wakes the registry's goroutine
+	slots  chan struct{} // bounds the requests answered at once
+	probes chan struct{} // bounds the dial-backs made at once
 
 	mu        sync.Mutex
 	nodes     map[ID]*node // all others, dead ones for a while
+	lost      map[ID]lostMember
 	reg       registry
 	changed   chan struct{}
 	flushAt   time.Time // when the own list is to be announced; zero: nothing new
 	forgetAt  time.Time
-	greet     []ID // new members that have not been told our list
 	joining   bool // Join is at work or has succeeded
 	settled   bool // Join has succeeded
 	warned    bool // of being unreachable
+	full      bool // a warning has said that lists do not fit
 	checked   bool // a dial-back has been answered
 	left      bool // Leave was called
 	closed    bool

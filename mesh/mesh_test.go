@@ -102,6 +102,7 @@ func TestDelta(t *testing.T) {
 		n := newMemNet()
 		a, b := n.node(t, 1), n.node(t, 2, at(1))
 		join(t, b)
+		<-time.After(5 * time.Second) // what joining repeats is over
 		var ends []End
 		for i := range 500 {
 			e := end(byte(i), fmt.Sprintf("a channel with a rather long name, number %d", i))
@@ -147,8 +148,12 @@ func TestLeave(t *testing.T) {
 		c.Publish([]End{end(3, "jobs")})
 		has(t, time.Second, "jobs", 1, a, b)
 		size(t, time.Second, 3, a, b, c)
+		begin := time.Now()
 		if err := c.Leave(t.Context()); err != nil {
 			t.Error(err)
+		}
+		if d := time.Since(begin); d > 10*time.Millisecond {
+			t.Errorf("Leave took %v", d)
 		}
 		if err := c.Leave(t.Context()); err != nil {
 			t.Error(err)
@@ -217,4 +222,41 @@ func TestPartition(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Two nodes find each other again though the one through which they met is gone.
+func TestPartitionWithoutSeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newMemNet()
+		a, b, c := n.node(t, 1), n.node(t, 2, at(1)), n.node(t, 3, at(1))
+		join(t, b)
+		join(t, c)
+		size(t, 2*time.Second, 3, b, c)
+		_ = a.Leave(t.Context())
+		_ = a.Close()
+		n.unplug(at(1))
+		size(t, time.Second, 2, b, c)
+		n.split(at(2))
+		size(t, time.Minute, 1, b, c)
+		<-time.After(time.Hour)
+		n.heal()
+		size(t, 20*time.Second, 2, b, c)
+	})
+}
+
+// What UDP loses is fetched.
+func TestLossyPackets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newMemNet()
+		n.lossy = true
+		all := []*Mesh{n.node(t, 1), n.node(t, 2, at(1)), n.node(t, 3, at(1))}
+		for i, m := range all {
+			join(t, m)
+			<-time.After(5 * time.Second)
+			m.Publish([]End{end(byte(i), "jobs")})
+		}
+		has(t, time.Minute, "jobs", 3, all...)
+		<-time.After(time.Minute)
+		size(t, time.Millisecond, 3, all...)
+	})
 }

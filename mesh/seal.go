@@ -109,10 +109,14 @@ func (s sealer) pingNumber(b []byte) (uint32, bool) {
 	if !ok {
 		return 0, false
 	}
+	return pingOf(plain)
+}
+
+func pingOf(plain []byte) (uint32, bool) {
 	if len(plain) > crcSize && plain[0] == typeCRC {
 		plain = plain[crcSize:]
 	}
-	if plain[0] == typeCompound {
+	if len(plain) > 0 && plain[0] == typeCompound {
 		parts, ok := compound(plain[1:])
 		if !ok || len(parts) == 0 {
 			return 0, false
@@ -156,6 +160,11 @@ func (s sealer) ack(seq uint32) ([]byte, error) {
 	plain = append(plain, 0xce)
 	plain = binary.BigEndian.AppendUint32(plain, seq)
 	plain = append(plain, "\xa7Payload\xc0"...)
+	return s.seal(plain)
+}
+
+// seal encrypts a packet as memberlist does.
+func (s sealer) seal(plain []byte) ([]byte, error) {
 	g, err := s.gcm(s.ring.GetPrimaryKey())
 	if err != nil {
 		return nil, err

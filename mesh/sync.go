@@ -15,7 +15,6 @@ const (
 	fetchMax     = 10 * time.Second
 	fetchAtOnce  = 8
 	maxStrangers = 256             // lists of nodes that are not (yet, or any more) live
-	maxGreet     = 4096            // new members waiting to be told our list
 	tellAtOnce   = 64              // members that are told of a change directly
 	forgetAfter  = 5 * time.Minute // what a dead node had
 	forgetEvery  = time.Minute
@@ -171,8 +170,6 @@ func (m *Mesh) registryLoop() {
 				before, own = m.reg.advance()
 			}
 		}
-		greet := m.greet
-		m.greet = nil
 		m.fetchLocked(now)
 		m.forgetLocked(now)
 		wait := m.nextLocked(now)
@@ -181,7 +178,6 @@ func (m *Mesh) registryLoop() {
 		if flush {
 			m.tell(before, own)
 		}
-		m.welcome(greet)
 	}
 }
 
@@ -195,23 +191,6 @@ func (m *Mesh) tell(before, own *list) {
 	m.broadcast(msg)
 	// Only that the metadata is on its way matters, not when it has gone.
 	_ = m.ml.UpdateNode(time.Nanosecond)
-}
-
-// welcome tells new members our list, whom its announcement may have missed.
-func (m *Mesh) welcome(ids []ID) {
-	if len(ids) == 0 {
-		return
-	}
-	m.mu.Lock()
-	own := m.reg.announced
-	var to []Member
-	for _, id := range ids {
-		if n := m.nodes[id]; n != nil && n.alive {
-			to = append(to, n.Member)
-		}
-	}
-	m.mu.Unlock()
-	m.send(announce(m.self.ID, nil, own), to)
 }
 
 // send sends msg to each of them, once, as a packet that may get lost.
@@ -271,6 +250,10 @@ func (m *Mesh) fetch(id ID, from Member, before *known) {
 	}
 	if took {
 		m.changedLocked()
+	}
+	if err == nil && l != nil && !m.full && !m.reg.room(id, l) {
+		m.full = true
+		m.log.Warn("netchan: no room for all names of the mesh", "limit", m.cfg.MaxRegistry)
 	}
 	if w := m.reg.wants[id]; w != nil { // still, or again
 		w.busy = false

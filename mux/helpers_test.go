@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -164,7 +165,9 @@ func wantEvent[T any](t testing.TB, f *feedback) T {
 
 // kinds runs a test over yamux and over a Pair.
 func kinds(t *testing.T, test func(t *testing.T, connect func(h Handler, cfg Config) (a, b *Session))) {
-	t.Run("pair", func(t *testing.T) { test(t, func(h Handler, cfg Config) (a, b *Session) { return connectPair(t, h, cfg) }) })
+	t.Run("pair", func(t *testing.T) {
+		test(t, func(h Handler, cfg Config) (a, b *Session) { return connectPair(t, h, cfg) })
+	})
 	t.Run("yamux", func(t *testing.T) {
 		test(t, func(h Handler, cfg Config) (a, b *Session) { return connectYamux(t, h, cfg) })
 	})
@@ -228,4 +231,14 @@ func background(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// waitFor waits until ok, which changes by itself.
+func waitFor(t testing.TB, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal("it doesn't happen")
+		}
+	}
 }

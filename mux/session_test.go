@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -158,6 +159,28 @@ func TestAttachAndGoodbye(t *testing.T) {
 		}
 		if err := b.Goodbye(background(t)); err != nil { // both may
 			t.Fatal(err)
+		}
+	})
+}
+
+// TestGoodbyeIsLast: what was queued before a goodbye is heard before it.
+func TestGoodbyeIsLast(t *testing.T) {
+	kinds(t, func(t *testing.T, connect func(Handler, Config) (a, b *Session)) {
+		const n = 2000 // more than is written at a time
+		heard := 0     // the control goroutine's
+		bye := make(chan int, 1)
+		a, _ := connect(&handler{
+			attach:  func(*Session, Attach) { heard++ },
+			goodbye: func(*Session) { bye <- heard },
+		}, Config{})
+		for range n {
+			a.Attach(Attach{Name: strings.Repeat("x", MaxText)})
+		}
+		if err := a.Goodbye(background(t)); err != nil {
+			t.Fatal(err)
+		}
+		if got := want(t, "Goodbye", bye); got != n {
+			t.Errorf("%d of %d came before", got, n)
 		}
 	})
 }

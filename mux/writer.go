@@ -28,9 +28,9 @@ func (s *Session) write(ctl stream) error {
 
 // writeFrame is the only place that writes to a stream.
 func (s *Session) writeFrame(st stream, frames []byte) error {
-	_, err := st.Write(frames)
 	s.framesOut.Add(1)
 	s.bytesOut.Add(uint64(len(frames)))
+	_, err := st.Write(frames)
 	return err
 }
 

@@ -71,34 +71,42 @@ func writeFrames(l *Link, writers, n, maxSize int) error {
 	return <-errs
 }
 
-// exchange moves frames both ways at once over a pair.
-func exchange(t *testing.T, a, b *Link, writers, n, maxSize int) {
+// swap moves frames both ways at once over a pair, then closes it.
+func swap(t *testing.T, a, b *Link, writers, n, maxSize int) {
 	t.Helper()
-	var wg sync.WaitGroup
+	var work, readers sync.WaitGroup
 	for _, l := range []*Link{a, b} {
-		wg.Go(func() {
+		work.Go(func() {
 			if err := writeFrames(l, writers, n, maxSize); err != nil {
 				t.Errorf("writing: %v", err)
 				_ = l.Close()
 			}
 		})
-		wg.Go(func() {
-			if err := checkFrames(l, writers, n); err != nil {
+		work.Add(1)
+		readers.Go(func() {
+			err := checkFrames(l, writers, n)
+			work.Done()
+			if err != nil {
 				t.Errorf("reading: %v", err)
 				_ = l.Close()
 			}
+			// What the other end acknowledges must be read to the end.
+			_, _ = io.Copy(io.Discard, readerOnly{l})
 		})
 	}
-	wg.Wait()
-}
-
-func TestLinkCarriesFramesBothWays(t *testing.T) {
-	a, b := testPair(t)
-	exchange(t, a, b, 4, 400, 32<<10)
+	work.Wait()
 	sa, sb := a.Stats(), b.Stats()
 	if sa.Sent != sb.Received || sb.Sent != sa.Received || sa.Sent == 0 {
 		t.Errorf("sent and received do not agree: %+v %+v", sa, sb)
 	}
+	_ = a.Close()
+	_ = b.Close()
+	readers.Wait()
+}
+
+func TestLinkCarriesFramesBothWays(t *testing.T) {
+	a, b := testPair(t)
+	swap(t, a, b, 4, 400, 32<<10)
 	if a.Lower() == b.Lower() {
 		t.Error("both ends have the same role")
 	}
@@ -109,11 +117,11 @@ func TestLinkCarriesFramesBothWays(t *testing.T) {
 func TestFramesStayWholeWithTinyCap(t *testing.T) {
 	tiny := func(c *Config) { c.tune.flushCap, c.tune.segments = 100, 2 }
 	a, b := testPair(t, tiny)
-	exchange(t, a, b, 8, 300, 300)
+	swap(t, a, b, 8, 300, 300)
 	// Frames longer than the cap, and records shorter than a frame.
 	small := func(c *Config) { c.tune.flushCap, c.tune.segments, c.tune.maxRecord = 1000, 3, minRecord }
 	a, b = testPair(t, small)
-	exchange(t, a, b, 4, 60, 100<<10)
+	swap(t, a, b, 4, 60, 100<<10)
 }
 
 func TestFrameSize(t *testing.T) {

@@ -116,7 +116,7 @@ func (h *Host) rule(c *carrier, peer *hello) (*Link, error) {
 	for again := false; ; again = true {
 		h.mu.Lock()
 		h.number++
-		a, ended := c.entry.slot.decide(c.num, peer, h.number)
+		a, ended := c.entry.slot.decide(c.num, peer, h.number, newLinkID())
 		old := c.entry.link
 		h.mu.Unlock()
 		h.replaced(old, ended)
@@ -150,7 +150,7 @@ func (h *Host) confirmed(c *carrier, peer *hello) (*Link, error) {
 	if err := h.admissible(c); err != nil {
 		return nil, err
 	}
-	if err := c.entry.slot.confirm(c.num, a, newLinkID()); err != nil {
+	if err := c.entry.slot.confirm(c.num, a); err != nil {
 		return nil, err
 	}
 	l.id = a.link

@@ -49,9 +49,11 @@ func (s *slot) greet(h *hello) {
 }
 
 // decide answers the HELLO that came on a connection; lower ID only. number is
-// a fresh number of ours. ended names the connection whose link the peer has
+// a fresh number of ours, next the name of the link after this one: a name that
+// was given in a NEW is never given again, since the peer may already hold it
+// when the connection fails before the confirmation. ended names the connection whose link the peer has
 // given up, 0: none.
-func (s *slot) decide(carrier uint64, h *hello, number uint64) (a answer, ended uint64) {
+func (s *slot) decide(carrier uint64, h *hello, number uint64, next linkID) (a answer, ended uint64) {
 	switch s.state {
 	case slotPending:
 		return answer{kind: answerStale}, 0
@@ -65,20 +67,20 @@ func (s *slot) decide(carrier uint64, h *hello, number uint64) (a answer, ended 
 	if h.held != (linkID{}) {
 		return answer{kind: answerGone, link: h.held}, ended
 	}
-	s.state, s.link, s.carrier = slotPending, s.offer, carrier
+	s.state, s.link, s.carrier, s.offer = slotPending, s.offer, carrier, next
 	return answer{kind: answerNew, link: s.link, number: number}, ended
 }
 
 // confirm takes the peer's confirmation of the NEW that was sent on a
-// connection; lower ID only. next is the name of the link after this one.
-func (s *slot) confirm(carrier uint64, a answer, next linkID) error {
+// connection; lower ID only.
+func (s *slot) confirm(carrier uint64, a answer) error {
 	if s.state != slotPending || s.carrier != carrier {
 		return errStale
 	}
 	if a.kind != answerNew || a.link != s.link {
 		return protocolError("the new link was not confirmed")
 	}
-	s.state, s.horizon, s.offer = slotLive, a.number, next
+	s.state, s.horizon = slotLive, a.number
 	return nil
 }
 

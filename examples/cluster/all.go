@@ -28,8 +28,12 @@ func runAll(ctx context.Context, opts options, out io.Writer) error {
 	defer stopClients()
 	wait := startClients(clientsCtx, opts.clients, func(i int) netchan.Config {
 		return netchan.Config{Name: fmt.Sprintf("client-%02d", i), Seeds: []string{node.Addr()}, Key: key, Logger: opts.log}
-	}, out)
-	err = serve(ctx, node, opts, out)
+	})
+	l, err := serve(ctx, node, opts, out)
 	stopClients() // those that are still there, after a failure
-	return errors.Join(err, wait(), part(node))
+	_, clientErr := wait()
+	if err := errors.Join(err, clientErr, part(node)); err != nil {
+		return err
+	}
+	return l.report(out)
 }

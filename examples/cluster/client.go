@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/matveynator/netchan"
 )
@@ -14,30 +15,30 @@ import (
 // runClients is the program with -role client.
 func runClients(ctx context.Context, opts options, out io.Writer) error {
 	host, _ := os.Hostname()
-	config := func(i int) netchan.Config {
+	wait := startClients(ctx, opts.clients, func(i int) netchan.Config {
 		name := fmt.Sprintf("%.40s-%d-%d", host, os.Getpid(), i)
 		return netchan.Config{Name: name, Listen: opts.listen, Seeds: opts.seeds, Logger: opts.log}
-	}
-	return startClients(ctx, opts.clients, config, out)()
+	})
+	done, err := wait()
+	fmt.Fprintf(out, "%d tasks done\n", done)
+	return err
 }
 
 // startClients starts n clients, each a node of its own. The function it
-// returns waits until all have ended.
-func startClients(ctx context.Context, n int, config func(i int) netchan.Config, out io.Writer) (wait func() error) {
+// returns waits until all have ended, and says how many tasks they have done.
+func startClients(ctx context.Context, n int, config func(i int) netchan.Config) (wait func() (done int, err error)) {
 	errs := make([]error, n)
-	done := make([]int, n)
+	tasks := make([]int, n)
 	var wg sync.WaitGroup
 	for i := range n {
-		wg.Go(func() { done[i], errs[i] = client(ctx, config(i+1)) })
+		wg.Go(func() { tasks[i], errs[i] = client(ctx, config(i+1)) })
 	}
-	return func() error {
+	return func() (done int, err error) {
 		wg.Wait()
-		total := 0
-		for _, d := range done {
-			total += d
+		for _, t := range tasks {
+			done += t
 		}
-		fmt.Fprintf(out, "%d clients ended, %d tasks done\n", n, total)
-		return errors.Join(errs...)
+		return done, errors.Join(errs...)
 	}
 }
 
@@ -56,11 +57,20 @@ func client(ctx context.Context, cfg netchan.Config) (done int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	// Ctrl-C: the tasks that wait for us go to another client, the loop ends.
-	stop := context.AfterFunc(ctx, func() { tasks.Close() })
+	// Ctrl-C: the tasks that wait for us go to another client, the loop ends. An
+	// answer that nobody takes, because the server has gone, holds us no longer
+	// than our patience.
+	patient, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	stop := context.AfterFunc(ctx, func() {
+		tasks.Close()
+		time.AfterFunc(patience, giveUp)
+	})
 	defer stop()
 	for t := range tasks.C {
-		answers.C <- solve(t, node.Name())
+		if err := netchan.Send(patient, answers.C, solve(t, node.Name())); err != nil {
+			return done, err
+		}
 		done++
 	}
 	if ctx.Err() == nil {

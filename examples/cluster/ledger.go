@@ -3,10 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"time"
 )
 
 // A ledger knows what was handed out and what came back. One goroutine owns it.
 type ledger struct {
+	start     time.Time
+	last      time.Time      // when the last answer came
 	open      map[int]Task   // handed out, not answered
 	handed    int            // tasks handed out
 	answered  int            // tasks answered, each counted once
@@ -14,10 +18,12 @@ type ledger struct {
 	strange   int            // answers to what was never asked
 	wrong     []error        // answers that are not right
 	perClient map[string]int // answers of each client
+	clients   int            // the most clients that were there at a time
 }
 
-func newLedger(clients int) *ledger {
-	return &ledger{open: make(map[int]Task), perClient: make(map[string]int, clients)}
+func newLedger() *ledger {
+	now := time.Now()
+	return &ledger{start: now, last: now, open: make(map[int]Task), perClient: make(map[string]int)}
 }
 
 func (l *ledger) handOut(t Task) {
@@ -26,6 +32,7 @@ func (l *ledger) handOut(t Task) {
 }
 
 func (l *ledger) take(a Answer) {
+	l.last = time.Now()
 	l.perClient[a.Client]++
 	t, open := l.open[a.ID]
 	switch {
@@ -44,8 +51,8 @@ func (l *ledger) take(a Answer) {
 
 // spread says how evenly the answers come from clients: the fewest and the
 // most that one has given. Those that have given none count too.
-func (l *ledger) spread(clients int) (fewest, most int) {
-	if len(l.perClient) >= clients {
+func (l *ledger) spread() (fewest, most int) {
+	if len(l.perClient) >= l.clients {
 		fewest = l.handed + 1
 		for _, n := range l.perClient {
 			fewest = min(fewest, n)
@@ -55,6 +62,19 @@ func (l *ledger) spread(clients int) (fewest, most int) {
 		most = max(most, n)
 	}
 	return fewest, most
+}
+
+// report writes the summary. Its error is the verdict.
+func (l *ledger) report(out io.Writer) error {
+	fewest, most := l.spread()
+	fmt.Fprintf(out, "%d tasks handed out, %d answered in %.1f s by %d clients, %d to %d each\n",
+		l.handed, l.answered, l.last.Sub(l.start).Seconds(), max(l.clients, len(l.perClient)), fewest, most)
+	if err := l.verdict(); err != nil {
+		fmt.Fprintln(out, "FAILED")
+		return err
+	}
+	fmt.Fprintln(out, "OK: every task was answered exactly once, and right")
+	return nil
 }
 
 // verdict is nil when every task was answered exactly once, and right.

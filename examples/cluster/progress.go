@@ -13,12 +13,11 @@ type progress struct {
 	out      io.Writer
 	terminal bool
 	every    time.Duration
-	start    time.Time
 	shown    bool
 }
 
-func newProgress(out io.Writer, start time.Time) *progress {
-	p := &progress{out: out, every: time.Second, start: start}
+func newProgress(out io.Writer) *progress {
+	p := &progress{out: out, every: time.Second}
 	if f, ok := out.(*os.File); ok {
 		info, err := f.Stat()
 		p.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
@@ -29,10 +28,10 @@ func newProgress(out io.Writer, start time.Time) *progress {
 	return p
 }
 
-func (p *progress) line(l *ledger, clients int) {
-	fewest, most := l.spread(clients)
+func (p *progress) line(l *ledger) {
+	fewest, most := l.spread()
 	text := fmt.Sprintf("%6d tasks done, %6.0f/s, %d clients, %d to %d each",
-		l.answered, float64(l.answered)/time.Since(p.start).Seconds(), clients, fewest, most)
+		l.answered, float64(l.answered)/time.Since(l.start).Seconds(), l.clients, fewest, most)
 	if p.terminal {
 		// Back to the start of the line, and clear what was there.
 		fmt.Fprintf(p.out, "\r\x1b[K%s", text)

@@ -23,42 +23,47 @@ func runServer(ctx context.Context, opts options, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "start clients with: -role client -seeds %s\n", node.Addr())
-	return errors.Join(serve(ctx, node, opts, out), part(node))
+	l, err := serve(ctx, node, opts, out)
+	if err := errors.Join(err, part(node)); err != nil {
+		return err
+	}
+	return l.report(out)
 }
 
-// serve hands out tasks on one channel and collects the answers from another,
-// and reports.
-func serve(ctx context.Context, node *netchan.Node, opts options, out io.Writer) error {
+// serve hands out tasks on one channel and collects the answers from another.
+func serve(ctx context.Context, node *netchan.Node, opts options, out io.Writer) (*ledger, error) {
 	tasks, err := netchan.NewSender[Task](node, "tasks")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	answers, err := netchan.NewReceiver[Answer](node, "answers", netchan.Buffer(64))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	fmt.Fprintf(out, "waiting for %d clients ...\n", opts.clients)
-	if err := tasks.WaitReceivers(ctx, opts.clients); err != nil {
-		return err
+	if err := waitFor(ctx, tasks, opts); err != nil {
+		return nil, err
 	}
-	start := time.Now()
-	l := exchange(ctx, tasks, answers, opts, newProgress(out, start))
-	fewest, most := l.spread(tasks.Stats().Receivers)
-	fmt.Fprintf(out, "%d tasks handed out, %d answered in %.1f s by %d clients, %d to %d each\n",
-		l.handed, l.answered, time.Since(start).Seconds(), len(l.perClient), fewest, most)
-	if err := l.verdict(); err != nil {
-		fmt.Fprintln(out, "FAILED")
-		return err
+	return exchange(ctx, tasks, answers, opts, out), nil
+}
+
+// waitFor waits for the clients: with -role until somebody starts them.
+func waitFor(ctx context.Context, tasks *netchan.Sender[Task], opts options) error {
+	if opts.role == "" {
+		bounded, cancel := context.WithTimeout(ctx, joinTime)
+		defer cancel()
+		ctx = bounded
 	}
-	fmt.Fprintln(out, "OK: every task was answered exactly once, and right")
-	return nil
+	return tasks.WaitReceivers(ctx, opts.clients)
 }
 
 // exchange is the server's loop: both channels, the clock and Ctrl-C in one
 // select. When the last task is out it closes its channel; the clients' loops
 // end then, they close theirs, and so ours ends.
-func exchange(ctx context.Context, tasks *netchan.Sender[Task], answers *netchan.Receiver[Answer], opts options, show *progress) *ledger {
-	l := newLedger(opts.clients)
+func exchange(ctx context.Context, tasks *netchan.Sender[Task], answers *netchan.Receiver[Answer], opts options, out io.Writer) *ledger {
+	l := newLedger()
+	l.clients = opts.clients // that many are there
+	show := newProgress(out)
 	next, handOut := newTask(1), tasks.C
 	var late <-chan time.Time // not while there are tasks
 	last := func() {
@@ -87,7 +92,8 @@ func exchange(ctx context.Context, tasks *netchan.Sender[Task], answers *netchan
 				late = time.After(patience)
 			}
 		case <-tick:
-			show.line(l, tasks.Stats().Receivers)
+			l.clients = max(l.clients, tasks.Stats().Receivers)
+			show.line(l)
 		case <-end:
 			last()
 		case <-stop:

@@ -1,0 +1,275 @@
+package codec
+
+import (
+	"errors"
+	"math"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// allocated is how many bytes f allocates, in all.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+type cycle struct{ Next, Other *cycle }
+
+func TestCyclesEnd(t *testing.T) {
+	one := &cycle{}
+	one.Next = one
+	two := &cycle{}
+	two.Next, two.Other = two, two // 2^64 ways through it
+	m := tree{}
+	m["m"] = m
+	s := slices{nil}
+	s[0] = s
+	a := []any{nil}
+	a[0] = a
+	check := func(name string, err error) {
+		t.Helper()
+		if !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err := writer[cycle](t).Append(nil, one, nil)
+	check("pointer", err)
+	if !strings.Contains(err.Error(), "nested deeper than 64") {
+		t.Error(err)
+	}
+	_, err = writer[cycle](t).Append(nil, two, nil)
+	check("two pointers", err)
+	_, err = writer[tree](t).Append(nil, &m, nil)
+	check("map", err)
+	_, err = writer[slices](t).Append(nil, &s, nil)
+	check("slice", err)
+	_, err = writer[any](t).Append(nil, ptr(any(a)), nil)
+	check("any", err)
+
+	// What is shared without end is stopped by size before it is by depth.
+	leaf := &cycle{}
+	for range MaxDepth - 1 {
+		leaf = &cycle{leaf, leaf}
+	}
+	_, err = writer[cycle](t).Append(nil, leaf, &WriteEnv{MaxBytes: 1 << 16})
+	check("shared", err)
+	if !strings.Contains(err.Error(), "takes more than 65536 bytes") {
+		t.Error(err)
+	}
+}
+
+// nest is a list of n nodes; the last pointer counts only if it points.
+func nest(n int) *list {
+	var l *list
+	for range n {
+		l = &list{Next: l}
+	}
+	return l
+}
+
+func TestDepth(t *testing.T) {
+	same(t, nest(MaxDepth-1))
+	if _, err := writer[list](t).Append(nil, nest(MaxDepth+1), nil); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("written %d deep: %v", MaxDepth+1, err)
+	}
+	bytes := [][]byte{{1}}
+	v := any(bytes)
+	for range (MaxDepth - 3) / 2 {
+		v = []any{v}
+	}
+	if got, err := convey[any](t, v); err != nil || !reflect.DeepEqual(got, v) {
+		t.Error(err)
+	}
+	// Bytes that say more than a writer would.
+	deep := make([]byte, 10000)
+	for i := range deep {
+		deep[i] = 1
+		if i%2 == 0 {
+			deep[i] = 0
+		}
+	}
+	var ce *CorruptError
+	var l list
+	if rest, err := reader[list, list](t).Read(deep, &l, nil); !errors.As(err, &ce) || rest != nil || l.Next != nil {
+		t.Errorf("10,000 bytes of nesting: %v", err)
+	}
+	var e struct{}
+	if _, err := reader[struct{ A *list }, struct{}](t).Read(deep[1:], &e, nil); !errors.As(err, &ce) {
+		t.Errorf("the same, skipped: %v", err)
+	}
+}
+
+func TestCountsAllocateNothing(t *testing.T) {
+	huge := appendUvarint(nil, math.MaxInt64)
+	big := appendUvarint(nil, 1<<30)
+	read := func(name string, f func([]byte) error) {
+		t.Helper()
+		for _, head := range [][]byte{huge, big, appendUvarint(nil, 1002)} {
+			var err error
+			n := allocated(func() { err = f(append(head, make([]byte, 1000)...)) })
+			var ce *CorruptError
+			if !errors.As(err, &ce) || n > 64<<10 {
+				t.Errorf("%s: %v, %d bytes allocated", name, err, n)
+			}
+		}
+	}
+	read("string", readAs[string, string])
+	read("bytes", readAs[[]byte, []byte])
+	read("bytes as string", readAs[[]byte, string])
+	read("string as bytes", readAs[string, []byte])
+	read("ints", readAs[[]int64, []int64])
+	read("floats", readAs[[]float64, []float64])
+	read("strings", readAs[[]string, []string])
+	read("structs", readAs[[]list, []list])
+	read("large elements", readAs[[]struct{ A bool }, []struct {
+		A bool
+		B [10000]byte
+	}])
+	read("map", readAs[map[int8]int8, map[int8]int8])
+	read("binary", readAs[fails, fails])
+	read("skipped", readAs[struct{ A []string }, struct{}])
+	read("no elements' bytes", func(b []byte) error {
+		if b[0] == 0xEA { // 1002 of these are fine
+			return errShort()
+		}
+		return readAs[[]struct{}, []struct{}](b)
+	})
+}
+
+// readAs reads b, written as From, into a To with a bound of 1 MiB.
+func readAs[From, To any](b []byte) error {
+	w, err := NewWriter[From]()
+	if err != nil {
+		return err
+	}
+	r, err := NewReader[To](w.Schema())
+	if err != nil {
+		return err
+	}
+	_, err = r.Read(b, new(To), &ReadEnv{MaxBytes: 1 << 20})
+	return err
+}
+
+// Each of these grows from at most 1 MiB to gigabytes, if nobody counts.
+func TestBombs(t *testing.T) {
+	zeros := make([]byte, 1<<20)
+	ones := func(n int) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = 1
+		}
+		return b
+	}
+	counted := func(n int, elems []byte) []byte { return append(appendUvarint(nil, uint64(n)+1), elems...) }
+	anys := ones(0)
+	for len(anys) < 1<<20 {
+		anys = append(anys, tagInline, 3, byte(kindList), 1, byte(kindAny), 1)
+	}
+	for name, c := range map[string]struct {
+		bytes []byte
+		read  func([]byte) error
+	}{
+		"wide structs": {counted(1<<19, zeros), readAs[[]struct{ A bool }, []struct {
+			A bool
+			B [10000]byte
+		}]},
+		"wide pointers": {counted(1<<16, zeros), readAs[[]struct{ A bool }, []*struct {
+			A bool
+			B [10000]byte
+		}]},
+		"pointers in pointers": {counted(1<<16, zeros), readAs[[]bool, []****bool]},
+		"empty maps":           {counted(1<<16, ones(1<<20)), readAs[[]map[int8]int8, []map[int8]int8]},
+		"maps":                 {counted(1<<15, []byte(strings.Repeat("\x02\x00\x00", 1<<15))), readAs[[]map[int8]int8, []map[int8]int8]},
+		"wide maps": {counted(1<<12, []byte(strings.Repeat("\x02\x00\x00", 1<<12))), readAs[[]map[int8]struct{ A bool }, []map[int8]struct {
+			A *bool
+			B [1000]byte
+		}]},
+		"map entries":        {counted(1<<18, zeros), readAs[map[uint16]bool, map[uint16]*bool]},
+		"anys":               {counted(len(anys)/6, anys), readAs[[]any, []any]},
+		"anys in anys":       {counted(1<<15, anys), readAs[[]any, []any]},
+		"no bytes":           {counted(1<<20, nil), readAs[[]struct{}, []*struct{}]},
+		"no bytes, again":    {counted(1000, []byte(strings.Repeat(string(counted(1<<20-1, nil)), 1000))), readAs[[][]struct{}, [][]struct{}]},
+		"arrays of no bytes": {counted(1000, nil), readAs[[][1 << 20]struct{}, [][1 << 20]*struct{}]},
+	} {
+		_ = c.read(nil) // makes the plans
+		var err error
+		start := time.Now()
+		n := allocated(func() { err = c.read(c.bytes) })
+		t.Log(name, n, time.Since(start))
+		if !errors.Is(err, ErrTooLarge) || n > 1<<20+64<<10 {
+			t.Errorf("%s: %v, %d bytes allocated", name, err, n)
+		}
+	}
+}
+
+// MaxBytes is about memory, not about encoded size, and what is within it is read.
+func TestMaxBytes(t *testing.T) {
+	b := encode(t, make([]int64, 1000), nil)
+	r := reader[[]int64, []int64](t)
+	var v []int64
+	if _, err := r.Read(b, &v, &ReadEnv{MaxBytes: 8000}); err != nil || len(v) != 1000 {
+		t.Error(err)
+	}
+	rest, err := r.Read(append(b, 1), &v, &ReadEnv{MaxBytes: 7999})
+	if !errors.Is(err, ErrTooLarge) || len(rest) != 1 || v != nil || !strings.Contains(err.Error(), "takes more than 7999 bytes in memory") {
+		t.Errorf("%v, left %d", err, len(rest))
+	}
+	w := writer[string](t)
+	s := strings.Repeat("x", 1000)
+	if _, err := w.Append(make([]byte, 5000), &s, &WriteEnv{MaxBytes: 1002}); err != nil {
+		t.Error(err)
+	}
+	if b, err := w.Append([]byte("before"), &s, &WriteEnv{MaxBytes: 1001}); !errors.Is(err, ErrTooLarge) || string(b) != "before" {
+		t.Errorf("%q, %v", b, err)
+	}
+	many := make([]struct{}, maxZeroWidth+1)
+	if _, err := writer[[]struct{}](t).Append(nil, &many, nil); !errors.Is(err, ErrTooLarge) {
+		t.Error(err)
+	}
+	same(t, many[:maxZeroWidth])
+}
+
+func TestBadBools(t *testing.T) {
+	var ce *CorruptError
+	for name, err := range map[string]error{
+		"bool":          readAs[bool, bool]([]byte{2}),
+		"pointer":       readAs[*int, *int]([]byte{2, 0}),
+		"pointer as T":  readAs[*int, int]([]byte{2, 0}),
+		"skipped":       readAs[struct{ A bool }, struct{}]([]byte{2}),
+		"long number":   readAs[int, int]([]byte{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1}),
+		"number of 65b": readAs[int, int]([]byte{255, 255, 255, 255, 255, 255, 255, 255, 255, 2}),
+	} {
+		if !errors.As(err, &ce) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A schema of 12 KiB against a type that repeats it can't make a match explode.
+func TestMatchIsBounded(t *testing.T) {
+	inner := make([]reflect.StructField, 400)
+	for i := range inner {
+		inner[i] = reflect.StructField{Name: "F" + strings.Repeat("x", i%7) + string(rune('A'+i/20)) + string(rune('A'+i%20)), Type: reflect.TypeFor[bool]()}
+	}
+	outer := make([]reflect.StructField, 400)
+	for i := range outer {
+		outer[i] = inner[i]
+		outer[i].Type = reflect.StructOf(inner)
+	}
+	typ := reflect.StructOf(outer)
+	w, err := writePlanOf(typ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var me *MismatchError
+	if _, err = readPlanOf(w.schema, typ); !errors.As(err, &me) || !strings.Contains(err.Error(), "more than 65536 steps") {
+		t.Errorf("%.200v", err)
+	}
+}

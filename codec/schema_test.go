@@ -1,0 +1,201 @@
+package codec
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The wire format, so that a change of it shows.
+func TestGolden(t *testing.T) {
+	golden := func(name string, schema *Schema, value []byte, wantSchema, wantValue string) {
+		t.Helper()
+		if got := hex.EncodeToString(schema.Bytes()); got != wantSchema {
+			t.Errorf("%s: schema %s, want %s", name, got, wantSchema)
+		}
+		if got := hex.EncodeToString(value); got != wantValue {
+			t.Errorf("%s: value %s, want %s", name, got, wantValue)
+		}
+	}
+	golden("int64", writer[int64](t).Schema(), encode(t, int64(-300), nil), "08", "d704")
+	golden("job", writer[job](t).Schema(), encode(t, job{ID: 1, Name: "n", Score: 0.5, Tags: []string{"a", ""}}, nil),
+		"18"+"04"+"02494401"+"044e616d6502"+"0553636f726503"+"045461677304"+"08"+"12"+"0f"+"1402",
+		"02"+"016e"+"000000000000e03f"+"03"+"0161"+"00")
+	golden("list", writer[list](t).Schema(), encode(t, list{V: 1, Next: &list{V: 2}}, nil),
+		"18"+"02"+"015601"+"044e65787402"+"04"+"1700", "02"+"01"+"04"+"00")
+	golden("map", writer[map[uint8][2]bool](t).Schema(), encode(t, map[uint8][2]bool{7: {true, false}}, nil),
+		"160102"+"0a"+"150203"+"03", "02"+"07"+"0100")
+	golden("any", writer[[]any](t).Schema(), encode(t, []any{nil, 5, "s", []int8{1}, time.Duration(3)}, nil),
+		"1401"+"13", "06"+"00"+"040a"+"120173"+"02"+"03140105"+"0201"+"02"+"111a0d"+hex.EncodeToString([]byte("time.Duration"))+"01"+"08"+"06")
+	golden("time", writer[time.Time](t).Schema(), encode(t, time.Unix(0, 0).UTC(), nil),
+		"1909"+hex.EncodeToString([]byte("time.Time")), "0f"+"01"+"0000000e7791f700"+"00000000"+"ffff")
+}
+
+type twinA struct {
+	ID   text
+	Kids []twinA
+	Up   *twinA
+}
+type twinB struct {
+	ID   string
+	Kids []struct {
+		ID   text
+		Kids []twinB
+		Up   *twinB
+	}
+	Up *twinB
+}
+
+// The hash is of the shape and the names of the fields.
+func TestSameShapeSameSchema(t *testing.T) {
+	if a, b := writer[twinA](t).Schema(), writer[twinB](t).Schema(); a.Hash() != b.Hash() || string(a.Bytes()) != string(b.Bytes()) {
+		t.Errorf("%x and %x", a.Bytes(), b.Bytes())
+	}
+	for i, b := range []*Schema{
+		writer[struct {
+			ID   text
+			Kids []twinA
+			UP   *twinA
+		}](t).Schema(),
+		writer[struct {
+			Kids []twinA
+			ID   text
+			Up   *twinA
+		}](t).Schema(),
+		writer[struct {
+			ID   []byte
+			Kids []twinA
+			Up   *twinA
+		}](t).Schema(),
+	} {
+		if b.Hash() == writer[twinA](t).Schema().Hash() {
+			t.Errorf("%d: another shape has the same hash", i)
+		}
+	}
+	s := writer[twinA](t).Schema()
+	if sum := sha256.Sum256(s.Bytes()); s.Hash() != Hash(sum[:16]) {
+		t.Error("the hash is not the cut SHA-256 of the bytes")
+	}
+}
+
+func TestSchemaText(t *testing.T) {
+	parsed := func(s *Schema) string {
+		p, err := ParseSchema(s.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.String()
+	}
+	s := writer[job](t).Schema()
+	if got, want := s.String(), "codec.job{ID int64, Name string, Score float64, Tags []string}"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got, want := parsed(s), "struct{ID int64, Name string, Score float64, Tags []string}"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got, want := parsed(writer[map[[2]int8]*struct{ T time.Time }](t).Schema()), "map[[2]int8]*struct{T time.Time}"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, s := range []string{parsed(writer[twinA](t).Schema()), parsed(writer[everything](t).Schema()), writer[everything](t).Schema().String()} {
+		if len(s) > maxText {
+			t.Errorf("%d bytes: %s", len(s), s)
+		}
+	}
+	_, err := NewReader[struct{ ID string }](s)
+	if got, want := fmt.Sprint(err), "codec.job{ID int64, Name string, Score float64, Tags []string} doesn't fit struct{ID string}: ID: int64 is not string"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestSchemaLimits(t *testing.T) {
+	var fields []reflect.StructField
+	for i := range 1000 {
+		fields = append(fields, reflect.StructField{Name: fmt.Sprintf("AFieldWithALongName%04d", i), Type: reflect.TypeFor[int]()})
+	}
+	var ue *UnsendableError
+	if _, err := writePlanOf(reflect.StructOf(fields)); !errors.As(err, &ue) || !strings.Contains(ue.Why, "at most 12288") {
+		t.Errorf("a schema of some 24 KiB: %v", err)
+	}
+	deep := reflect.TypeFor[int]()
+	for range MaxDepth {
+		deep = reflect.ArrayOf(1, deep)
+	}
+	if _, err := writePlanOf(deep); !errors.As(err, &ue) || !strings.Contains(ue.Why, "nested deeper") {
+		t.Errorf("%d arrays by value: %v", MaxDepth, err)
+	}
+	long := reflect.StructOf([]reflect.StructField{{Name: "A" + strings.Repeat("b", MaxName), Type: reflect.TypeFor[int]()}})
+	if _, err := writePlanOf(long); !errors.As(err, &ue) || !strings.Contains(ue.Why, "too long") {
+		t.Errorf("a long name: %v", err)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	k := func(parts ...any) (b []byte) {
+		for _, p := range parts {
+			switch p := p.(type) {
+			case kind:
+				b = append(b, byte(p))
+			case int:
+				b = append(b, byte(p))
+			case string:
+				b = append(append(b, byte(len(p))), p...)
+			}
+		}
+		return b
+	}
+	chain := func(n int, of kind) (b []byte) {
+		for i := range n {
+			b = append(b, byte(of))
+			if of == kindArray {
+				b = append(b, 1)
+			}
+			b = appendUvarint(b, uint64(i+1))
+		}
+		return append(b, byte(kindInt))
+	}
+	if _, err := ParseSchema(chain(MaxDepth-1, kindArray)); err != nil {
+		t.Errorf("arrays %d deep: %v", MaxDepth-1, err)
+	}
+	if _, err := ParseSchema(chain(4000, kindList)); err != nil {
+		t.Errorf("lists of lists: %v", err)
+	}
+	for name, b := range map[string][]byte{
+		"nothing":           nil,
+		"unknown kind":      k(0),
+		"unknown kind 2":    k(27),
+		"too much":          k(kindInt, kindInt),
+		"too little":        k(kindList, 1),
+		"no number":         k(kindList),
+		"gap":               k(kindList, 2, kindInt, kindInt),
+		"holds itself":      k(kindStruct, 1, "A", 0),
+		"array of itself":   k(kindArray, 1, 0),
+		"loop of two":       k(kindStruct, 1, "A", 1, kindArray, 2, 0),
+		"pointer to itself": k(kindPtr, 0),
+		"pointers in a row": chain(MaxDepth+2, kindPtr),
+		"two names":         k(kindNamed, "a", 1, kindNamed, "b", 2, kindInt),
+		"same field":        k(kindStruct, 2, "A", 1, "A", 1, kindInt),
+		"empty name":        k(kindStruct, 1, "", 1, kindInt),
+		"unprintable name":  k(kindStruct, 1, "a\n", 1, kindInt),
+		"not UTF-8":         k(kindBinary, "\xff"),
+		"cut name":          append(k(kindBinary), 5, 'a'),
+		"many fields":       append(k(kindStruct), 0xff, 0xff, 0xff, 0xff, 0x0f),
+		"by value too deep": chain(MaxDepth, kindArray),
+		"long number":       append(k(kindList), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01),
+		"too large":         make([]byte, MaxSchema+1),
+	} {
+		s, err := ParseSchema(b)
+		var ce *CorruptError
+		if !errors.As(err, &ce) || s != nil {
+			t.Errorf("%s: %v, %v", name, s, err)
+		}
+	}
+	// A name of a name is refused; a long one as well.
+	if _, err := ParseSchema(append(appendUvarint(k(kindBinary), MaxName+1), strings.Repeat("a", MaxName+1)...)); err == nil {
+		t.Error("a long name was taken")
+	}
+}

@@ -1,0 +1,233 @@
+package mux
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"testing"
+	"testing/iotest"
+)
+
+func yHeaderBytes(typ uint8, flags uint16, id, n uint32) []byte {
+	h := []byte{0, typ}
+	h = binary.BigEndian.AppendUint16(h, flags)
+	h = binary.BigEndian.AppendUint32(h, id)
+	return binary.BigEndian.AppendUint32(h, n)
+}
+
+// A step of a guard's life: a header in (from the peer, a client) or out (ours).
+type gstep struct {
+	out   bool
+	typ   uint8
+	flags uint16
+	id, n uint32
+}
+
+const grow = yamuxWindow - yamuxInitial
+
+func gin(typ uint8, flags uint16, id, n uint32) gstep  { return gstep{false, typ, flags, id, n} }
+func gout(typ uint8, flags uint16, id, n uint32) gstep { return gstep{true, typ, flags, id, n} }
+
+func TestGuard(t *testing.T) {
+	// The guard is a server's: 1, 3, .. are the peer's, 2, 4, .. ours.
+	start := []gstep{
+		gin(yWindow, ySYN, 1, grow), gout(yWindow, yACK, 1, grow), // control
+		gin(yWindow, ySYN, 3, grow), gout(yWindow, yACK, 3, grow),
+		gout(yWindow, ySYN, 2, grow), gin(yWindow, yACK, 2, grow),
+		gin(yData, 0, 1, 100), gin(yData, 0, 3, 100), gout(yData, 0, 2, 100), gout(yData, 0, 1, 7),
+	}
+	fin3 := []gstep{gin(yWindow, yFIN, 3, 0), gout(yWindow, yFIN, 3, 0)}
+	fin2 := []gstep{gout(yWindow, yFIN, 2, 0), gin(yWindow, yFIN, 2, 0)}
+	cases := map[string]struct {
+		more []gstep
+		ok   bool
+	}{
+		"a session":                    {nil, true},
+		"both streams end":             {append(append([]gstep{}, fin3...), fin2...), true},
+		"window for our data":          {[]gstep{gin(yWindow, 0, 2, 100)}, true},
+		"the next stream":              {[]gstep{gin(yWindow, ySYN, 5, 0)}, true},
+		"a stream's ID left out":       {[]gstep{gin(yWindow, ySYN, 9, 0)}, true},
+		"data up to the byte limit":    {[]gstep{gin(yData, 0, 3, 64<<10), gin(yData, 0, 3, 64<<10-100)}, true},
+		"ping":                         {[]gstep{gin(2, ySYN, 0, 1)}, false},
+		"answer to a ping":             {[]gstep{gin(2, yACK, 0, 1)}, false},
+		"go away":                      {[]gstep{gin(3, 0, 0, 0)}, false},
+		"a type that isn't":            {[]gstep{gin(4, 0, 3, 0)}, false},
+		"reset":                        {[]gstep{gin(yWindow, 8, 3, 0)}, false},
+		"flags together":               {[]gstep{gin(yWindow, ySYN|yFIN, 5, 0)}, false},
+		"SYN with data":                {[]gstep{gin(yData, ySYN, 5, 10)}, false},
+		"FIN with data":                {[]gstep{gin(yData, yFIN, 3, 10)}, false},
+		"data of nothing":              {[]gstep{gin(yData, 0, 3, 0)}, false},
+		"window of nothing":            {[]gstep{gin(yWindow, 0, 2, 0)}, false},
+		"SYN of our parity":            {[]gstep{gin(yWindow, ySYN, 4, 0)}, false},
+		"SYN of stream 0":              {[]gstep{gin(yWindow, ySYN, 0, 0)}, false},
+		"SYN twice":                    {[]gstep{gin(yWindow, ySYN, 3, 0)}, false},
+		"SYN of a stream that was":     {append(fin3[:2:2], gin(yWindow, ySYN, 3, 0)), false},
+		"SYN with too large a window":  {[]gstep{gin(yWindow, ySYN, 5, grow+1)}, false},
+		"FIN twice":                    {[]gstep{fin3[0], fin3[0]}, false},
+		"FIN of a stream that was":     {append(fin3[:2:2], fin3[0]), false},
+		"FIN of our stream":            {[]gstep{fin2[1]}, false},
+		"FIN of the control stream":    {[]gstep{gin(yWindow, yFIN, 1, 0)}, false},
+		"FIN before ACK":               {[]gstep{gout(yWindow, ySYN, 4, 0), gout(yWindow, yFIN, 4, 0), gin(yWindow, yFIN, 4, 0)}, false},
+		"ACK twice":                    {[]gstep{gin(yWindow, yACK, 2, 1)}, false},
+		"ACK of the peer's own stream": {[]gstep{gin(yWindow, yACK, 3, 1)}, false},
+		"data on no stream":            {[]gstep{gin(yData, 0, 7, 1)}, false},
+		"data after FIN":               {[]gstep{fin3[0], gin(yData, 0, 3, 1)}, false},
+		"window after FIN":             {[]gstep{fin2[0], fin2[1], gin(yWindow, 0, 2, 1)}, false},
+		"data on our stream":           {[]gstep{gin(yData, 0, 2, 1)}, false},
+		"a long frame":                 {[]gstep{gin(yData, 0, 3, yamuxBody+1)}, false},
+		"a window too large":           {[]gstep{gin(yWindow, 0, 2, 101)}, false},
+		"beyond the byte limit":        {[]gstep{gin(yData, 0, 3, 64<<10), gin(yData, 0, 3, 64<<10-100+closeSlack+1)}, false},
+		"five streams":                 {[]gstep{gin(yWindow, ySYN, 5, 0), gin(yWindow, ySYN, 7, 0), gin(yWindow, ySYN, 9, 0)}, false},
+		"four streams after one ended": {append(fin3[:2:2], gin(yWindow, ySYN, 5, 0), gin(yWindow, ySYN, 7, 0), gin(yWindow, ySYN, 9, 0)), true},
+		"a FIN of theirs alone frees nothing": {[]gstep{fin3[0], gin(yWindow, ySYN, 5, 0), gin(yWindow, ySYN, 7, 0),
+			gin(yWindow, ySYN, 9, 0)}, false},
+		"our ping":       {[]gstep{gout(2, ySYN, 0, 0)}, false},
+		"our reset":      {[]gstep{gout(yWindow, 8, 3, 0)}, false},
+		"our go away":    {[]gstep{gout(3, 0, 0, 1)}, false},
+		"our long frame": {[]gstep{gout(yData, 0, 2, yamuxBody+1)}, false},
+	}
+	for name, c := range cases {
+		g := newGuard(false, 4)
+		var err error
+		steps := append(append([]gstep{}, start...), c.more...)
+		for i, s := range steps {
+			h := parseYHead(yHeaderBytes(s.typ, s.flags, s.id, s.n))
+			if s.out {
+				_, err = g.out(h)
+			} else {
+				_, err = g.in(h)
+			}
+			if err != nil {
+				if i < len(steps)-1 {
+					t.Errorf("%s: step %d of %d: %v", name, i, len(steps), err)
+				}
+				break
+			}
+		}
+		var pe *ProtocolError
+		if (err == nil) != c.ok || err != nil && !errors.As(err, &pe) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	g := newGuard(false, 4)
+	if _, err := g.in(yHead{version: 1}); err == nil {
+		t.Error("version 1 is accepted")
+	}
+}
+
+// TestGuardWindow: the control stream has no byte limit, but yamux' window holds.
+func TestGuardWindow(t *testing.T) {
+	g := newGuard(false, 4)
+	send := func() error { _, err := g.in(parseYHead(yHeaderBytes(yData, 0, 1, yamuxBody))); return err }
+	if _, err := g.in(parseYHead(yHeaderBytes(yWindow, ySYN, 1, grow))); err != nil {
+		t.Fatal(err)
+	}
+	for range yamuxInitial / yamuxBody {
+		if err := send(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := send(); err == nil {
+		t.Error("more than the window is accepted")
+	}
+}
+
+func TestGuardAllow(t *testing.T) {
+	g := newGuard(false, 4)
+	data := func(n uint32) error { _, err := g.in(parseYHead(yHeaderBytes(yData, 0, 3, n))); return err }
+	if _, err := g.in(parseYHead(yHeaderBytes(yWindow, ySYN, 3, grow))); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(data(64<<10), data(64<<10)); err != nil {
+		t.Fatal(err)
+	}
+	g.allow(3, 192<<10)
+	if err := data(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := data(closeSlack + 1); err == nil {
+		t.Error("beyond what was allowed")
+	}
+}
+
+// TestGuardConnWholeFrames: yamux never gets a part of a frame, however the bytes come.
+func TestGuardConnWholeFrames(t *testing.T) {
+	var stream []byte
+	stream = append(stream, yHeaderBytes(yWindow, ySYN, 1, grow)...)
+	stream = append(stream, yHeaderBytes(yWindow, ySYN, 3, grow)...)
+	whole := map[int]bool{0: true, 12: true, 24: true}
+	for i, n := range []int{1, 5000, 100, yamuxBody, 30000, 12} {
+		id := uint32(3)
+		if i%2 == 0 {
+			id = 1
+		}
+		stream = append(stream, yHeaderBytes(yData, 0, id, uint32(n))...)
+		stream = append(stream, bytes.Repeat([]byte{byte(i)}, n)...)
+		whole[len(stream)] = true
+	}
+	stream = append(stream, yHeaderBytes(yData, 0, 3, 10)...) // its body never comes
+	for name, r := range map[string]io.Reader{
+		"whole": bytes.NewReader(stream), "halves": iotest.HalfReader(bytes.NewReader(stream)), "bytes": iotest.OneByteReader(bytes.NewReader(stream)),
+	} {
+		var failed error
+		c := newGuardConn(&readConn{r}, newGuard(false, 4), func(err error) { failed = err }, func() {})
+		var got []byte
+		buf := make([]byte, 1000)
+		for {
+			n, err := c.Read(buf)
+			got = append(got, buf[:n]...)
+			// Here the next Read would go below, and might wait there.
+			if c.r == c.whole && err == nil && !whole[len(got)] {
+				t.Fatalf("%s: a part of a frame, up to %d", name, len(got))
+			}
+			if err != nil {
+				break
+			}
+		}
+		if end := len(stream) - yHeader; !bytes.Equal(got, stream[:end]) {
+			t.Errorf("%s: %d bytes instead of %d", name, len(got), end)
+		}
+		if failed != io.ErrUnexpectedEOF {
+			t.Errorf("%s: ends with %v", name, failed)
+		}
+	}
+}
+
+type readConn struct{ io.Reader }
+
+func (*readConn) WriteFrame(_, _ []byte) error { return nil }
+func (*readConn) Close() error                 { return nil }
+
+// TestGuardConnWritesWholeFrames: a header waits for its body, and both leave in one piece.
+func TestGuardConnWritesWholeFrames(t *testing.T) {
+	x, _ := memConns(1 << 20)
+	var frames []int
+	x.out.frames = func(head, body []byte) {
+		if len(head) != yHeader {
+			t.Errorf("head of %d bytes", len(head))
+		}
+		if h := parseYHead(head); h.body() != len(body) {
+			t.Errorf("body of %d bytes, the header says %d", len(body), h.body())
+		}
+		frames = append(frames, len(body))
+	}
+	c := newGuardConn(x, newGuard(true, 4), func(error) {}, func() {})
+	write := func(p []byte) error { _, err := c.Write(p); return err }
+	if err := errors.Join(write(yHeaderBytes(yWindow, ySYN, 1, grow)), write(yHeaderBytes(yData, 0, 1, 5))); err != nil {
+		t.Fatal(err)
+	}
+	if len(frames) != 1 {
+		t.Fatalf("the header left without its body: %v", frames)
+	}
+	if err := write([]byte("12345")); err != nil || len(frames) != 2 {
+		t.Fatalf("%v %v", err, frames)
+	}
+	_ = write(yHeaderBytes(yData, 0, 1, 5))
+	if err := write([]byte("1234")); err == nil {
+		t.Error("a body of another length is sent")
+	}
+	if err := write([]byte("1234")); err == nil {
+		t.Error("a part of a header is sent")
+	}
+}

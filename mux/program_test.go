@@ -1,0 +1,374 @@
+package mux
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"testing"
+)
+
+// A program is bytes that drive two sessions; while it runs, and at its end, what both
+// sides see is checked against what was done.
+type program struct {
+	t        testing.TB
+	sessions [2]*Session
+	uses     []*progUse
+	release  chan struct{} // closed at the end: stalled receivers go on
+
+	mu       sync.Mutex
+	killed   bool
+	attached [2]uint64 // ATTACHes heard by each side
+	asked    [2]uint64 // and asked for by the other
+	ended    int
+}
+
+// A progUse is one use: its sender's side, its receiver's, and what each has seen.
+type progUse struct {
+	p     *program
+	key   ID
+	mode  byte // of its receiver
+	out   *Out
+	token chan struct{} // one for each frame that a stalled receiver takes
+
+	mu       sync.Mutex
+	hand     *Batch
+	sent     uint64 // values
+	closed   bool
+	clean    bool
+	accepted bool
+	over     any // Refuse, Stop or lost that was heard
+	acked    uint64
+	taken    uint64 // by the receiver
+	acks     uint64 // as told by the receiver
+	end      error  // what its Next said last
+	served   int
+	stop     Stop // that the receiver said
+	inClean  bool
+}
+
+// Receivers' modes.
+const (
+	modeTakes = iota
+	modeStalls
+	modeRefuses
+	modeStops // after some frames
+	modes
+)
+
+func (p *program) errorf(format string, args ...any) { p.t.Helper(); p.t.Errorf(format, args...) }
+
+func (p *program) Attach(s *Session, a Attach) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := p.index(s)
+	p.attached[i]++
+	if n := binary.BigEndian.Uint64(a.End[:]); n != p.attached[i] {
+		p.errorf("attach %d comes as number %d", n, p.attached[i])
+	}
+}
+
+func (p *program) index(s *Session) int {
+	if s == p.sessions[0] {
+		return 0
+	}
+	return 1
+}
+
+func (p *program) Goodbye(*Session) {}
+
+func (p *program) Ended(s *Session, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended++
+	if err == nil {
+		p.errorf("ended without a reason")
+	}
+}
+
+func (p *program) Serve(in *In) {
+	p.mu.Lock()
+	u := p.uses[binary.BigEndian.Uint64(in.Open().End[:])]
+	p.mu.Unlock()
+	u.mu.Lock()
+	u.served++
+	u.mu.Unlock()
+	if u.mode == modeRefuses {
+		in.Refuse(CodeNoSuch, "no")
+		return
+	}
+	in.Accept(1000)
+	for frames := 0; ; frames++ {
+		if u.mode == modeStalls {
+			select {
+			case <-u.token:
+			case <-p.release:
+			case <-in.Done():
+			}
+		}
+		if u.mode == modeStops && frames == 2 {
+			u.mu.Lock()
+			u.stop = Stop{Code: CodeClosed, Text: "enough", UpTo: u.taken}
+			u.mu.Unlock()
+			in.Stop(u.stop)
+			return
+		}
+		f, err := in.Next()
+		u.mu.Lock()
+		if err != nil {
+			u.end, u.inClean = err, in.Clean()
+			u.mu.Unlock()
+			return
+		}
+		if f.Kind == KindData {
+			for i := range uint64(f.Count) {
+				if n := binary.BigEndian.Uint64(f.Body[8*i:]); n != u.taken+i+1 {
+					p.errorf("use %x: value %d after %d", u.key[:8], n, u.taken+i)
+				}
+			}
+			u.taken += uint64(f.Count)
+			u.acks = u.taken
+		}
+		a := Ack{Taken: u.taken, Limit: u.taken + 1000}
+		u.mu.Unlock()
+		in.Ack(a)
+	}
+}
+
+func (u *progUse) Accepted(a Accept) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.accepted || u.over != nil || a.Limit != 1000 {
+		u.p.errorf("accepted %+v, before: %v, %v", a, u.accepted, u.over)
+	}
+	u.accepted = true
+}
+
+func (u *progUse) Acked(a Ack) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.accepted || u.over != nil || a.Taken < u.acked || a.Taken > u.acks {
+		u.p.errorf("ack %+v after %d, the receiver said %d; over: %v", a, u.acked, u.acks, u.over)
+	}
+	u.acked = a.Taken
+}
+
+func (u *progUse) ends(what any) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.over != nil {
+		u.p.errorf("%#v after %#v", what, u.over)
+	}
+	u.over = what
+}
+
+func (u *progUse) Refused(r Refuse) { u.ends(r) }
+func (u *progUse) Stopped(st Stop)  { u.ends(st) }
+func (u *progUse) Lost(err error)   { u.ends(lost{err}) }
+
+func (u *progUse) Written(b *Batch) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.hand != b {
+		u.p.errorf("a batch comes back that was not sent")
+	}
+	u.hand = nil
+}
+
+// send hands a batch of count values over, or one value of size bytes.
+func (u *progUse) send(count, size int) {
+	u.mu.Lock()
+	if u.hand != nil || u.closed {
+		u.mu.Unlock()
+		return
+	}
+	b := NewBatch(ID{1})
+	if size > 0 {
+		count = 1
+	}
+	numbers(b, u.sent+1, uint64(count))
+	if size > 0 {
+		b.B = append(b.B, make([]byte, size)...)
+	}
+	u.sent += uint64(count)
+	u.hand = b
+	u.mu.Unlock()
+	u.out.Send(b)
+}
+
+func (u *progUse) close(clean bool) {
+	u.mu.Lock()
+	first := !u.closed
+	if first {
+		u.closed, u.clean = true, clean
+	}
+	u.mu.Unlock()
+	u.out.Close(clean)
+}
+
+// run runs a program and checks its end.
+func run(t testing.TB, bytes []byte, connect func(h Handler) (a, b *Session)) {
+	p := &program{t: t, release: make(chan struct{})}
+	p.mu.Lock() // nobody looks at the sessions before they are there
+	p.sessions[0], p.sessions[1] = connect(p)
+	p.mu.Unlock()
+	for len(bytes) >= 2 && !p.killed {
+		p.step(bytes[0], bytes[1])
+		bytes = bytes[2:]
+	}
+	close(p.release)
+	for _, u := range p.uses {
+		u.close(u.key[8]%2 == 0)
+	}
+	if p.killed {
+		p.sessions[0].Wait()
+		p.sessions[1].Wait()
+	} else {
+		for i, s := range p.sessions {
+			waitFor(t, func() bool { st := s.Stats(); return st.Outs == 0 && st.Ins == 0 || s.Err() != nil })
+			if s.Err() != nil {
+				t.Fatalf("session %d ended: %v", i, s.Err())
+			}
+			if err := s.Goodbye(background(t)); err != nil { // behind the ATTACHes
+				t.Fatal(err)
+			}
+		}
+	}
+	p.check()
+	for _, s := range p.sessions {
+		s.Close(nil)
+		s.Wait()
+	}
+	if p.ended != 2 {
+		t.Errorf("Ended was called %d times", p.ended)
+	}
+}
+
+func (p *program) step(op, arg byte) {
+	side := int(arg) % 2
+	if op >= 254 && op%2 == 0 {
+		p.killed = true
+		p.sessions[side].Close(io.ErrClosedPipe)
+		return
+	}
+	if op%8 == 0 || len(p.uses) == 0 {
+		u := &progUse{p: p, mode: arg / 2 % modes, token: make(chan struct{}, 1000)}
+		binary.BigEndian.PutUint64(u.key[:], uint64(len(p.uses)))
+		u.key[8] = arg / 16
+		p.mu.Lock()
+		p.uses = append(p.uses, u)
+		p.mu.Unlock()
+		o := open("x")
+		o.End = u.key
+		u.out = p.sessions[side].Open(o, u)
+		return
+	}
+	u := p.uses[int(arg)%len(p.uses)]
+	switch op % 8 {
+	case 1, 2:
+		u.send(1+int(op/8)*3, 0)
+	case 3:
+		u.send(0, 1<<(op/8%20))
+	case 4:
+		u.close(op/8%2 == 0)
+	case 5:
+		p.asked[1-side]++
+		var a Attach
+		binary.BigEndian.PutUint64(a.End[:], p.asked[1-side])
+		p.sessions[side].Attach(a)
+	case 6:
+		select {
+		case u.token <- struct{}{}:
+		default:
+		}
+	case 7: // let it come to rest: whatever the batch in hand waits for, it may come back
+		u.mu.Lock()
+		idle := u.hand == nil && !u.closed
+		u.mu.Unlock()
+		if idle {
+			u.out.Schema([]byte("schema"))
+			u.send(1, 0)
+		}
+	}
+}
+
+// check looks at every use when all is over.
+func (p *program) check() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.killed && p.attached != p.asked {
+		p.errorf("%d attaches heard of %d", p.attached, p.asked)
+	}
+	for i, u := range p.uses {
+		u.mu.Lock()
+		what := fmt.Sprintf("use %d (mode %d, %d sent, %d taken, end %v, over %#v)", i, u.mode, u.sent, u.taken, u.end, u.over)
+		if u.taken > u.sent || u.served > 1 {
+			p.errorf("%s: too much", what)
+		}
+		if p.killed {
+			u.mu.Unlock()
+			continue
+		}
+		_, isLost := u.over.(lost)
+		switch {
+		case u.hand != nil || isLost:
+			p.errorf("%s: a batch is kept, or it was lost", what)
+		case u.served == 0 && (u.sent > 0 || u.clean):
+			p.errorf("%s: never served", what)
+		case u.end == io.EOF && (u.taken != u.sent || u.inClean != u.clean):
+			p.errorf("%s: clean %v instead of %v", what, u.inClean, u.clean)
+		case u.mode < modeRefuses && u.served > 0 && u.end != io.EOF:
+			p.errorf("%s: no end", what)
+		}
+		if st, ok := u.over.(Stop); ok && (u.mode != modeStops || st.UpTo != u.stop.UpTo || st.Text != "enough") {
+			p.errorf("%s: stop %+v", what, st)
+		}
+		if _, ok := u.over.(Refuse); ok && u.mode != modeRefuses {
+			p.errorf("%s: refused", what)
+		}
+		u.mu.Unlock()
+	}
+}
+
+var programKinds = []func(t testing.TB) func(h Handler) (a, b *Session){
+	func(t testing.TB) func(h Handler) (a, b *Session) {
+		return func(h Handler) (a, b *Session) { return connectPair(t, h, Config{}) }
+	},
+	func(t testing.TB) func(h Handler) (a, b *Session) {
+		return func(h Handler) (a, b *Session) { return connectYamux(t, h, Config{}) }
+	},
+	func(t testing.TB) func(h Handler) (a, b *Session) { // hardly any streams
+		return func(h Handler) (a, b *Session) { return connectYamux(t, h, Config{MaxStreams: 40}) }
+	},
+}
+
+func TestPrograms(t *testing.T) {
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		b := make([]byte, 2+r.IntN(600))
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		if seed%3 > 0 {
+			for i := 0; i < len(b); i += 2 { // no kill
+				b[i] %= 254
+			}
+		}
+		for i, kind := range programKinds {
+			ok := t.Run(fmt.Sprintf("%d/%d", seed, i), func(t *testing.T) { run(t, b, kind(t)) })
+			if !ok {
+				return
+			}
+		}
+	}
+}
+
+func FuzzProgram(f *testing.F) {
+	f.Add(byte(0), []byte{0, 0, 1, 0, 4, 0})
+	f.Add(byte(1), []byte{0, 2, 9, 0, 0, 5, 17, 0, 17, 1, 6, 0, 3, 1, 5, 1, 254, 0})
+	f.Add(byte(2), []byte{0, 6, 1, 0, 1, 0, 1, 0, 1, 0, 139, 0, 12, 0})
+	f.Fuzz(func(t *testing.T, kind byte, b []byte) {
+		run(t, b[:min(len(b), 1000)], programKinds[int(kind)%len(programKinds)](t))
+	})
+}
