@@ -67,8 +67,8 @@ func (n *Node) matchReceiver(e *receivingEnd, want map[peer.NodeID]string) {
 	asked := e.asked
 	e.asked = make(map[mux.ID]*mux.Session, len(asked))
 	for _, entry := range n.mesh.Lookup(e.sink.Name()) {
-		if entry.Receive {
-			continue
+		if entry.Receive || peer.NodeID(entry.Node.ID) == n.self.ID {
+			continue // a sender here knows of e at once
 		}
 		s := n.linked(entry.Node, want)
 		if s == nil {

@@ -24,10 +24,8 @@ func (s *Source[T]) Connect(session *mux.Session, target mux.Target, node string
 		if r := s.refused[target]; r != nil && r.session == session {
 			return
 		}
-		for _, l := range s.d.lanes {
-			if l.o.target == target && l.o.session == session {
-				return
-			}
+		if s.connected(target) {
+			return // also over a session that is ending: Lost follows, and then another try
 		}
 		delete(s.refused, target)
 		var flags uint8

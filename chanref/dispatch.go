@@ -21,7 +21,7 @@ type item[T any] struct {
 type lane[T any] struct {
 	sent, acked, limit uint64
 	kept               ring[item[T]] // acked+1 .. sent
-	drops              []mux.Drop    // told, not yet passed by acked
+	drops              []mux.Drop    // told, not yet passed by acked; sorted, none overlaps another
 	used               uint64        // when it last got a value, by dispatch.clock
 	live               bool          // accepted by the receiver
 	blocked            bool          // no room for bytes
@@ -116,16 +116,8 @@ func (d *dispatch[T]) assign(l *lane[T], it item[T]) {
 	l.kept.push(it)
 }
 
-// unassign takes the newest value of l back: it could not be encoded.
-func (d *dispatch[T]) unassign(l *lane[T]) {
-	l.sent--
-	l.kept.n--
-	var zero item[T]
-	*l.kept.at(l.kept.n) = zero
-}
-
-// ack moves l forward. A receiver that acknowledges what was never sent, or
-// lowers a limit it gave, breaks the protocol.
+// ack moves l forward. A receiver that acknowledges or drops what was never
+// sent breaks the protocol; then nothing has changed.
 func (d *dispatch[T]) ack(l *lane[T], a mux.Ack) error {
 	if a.Taken > l.sent {
 		return fmt.Errorf("value %d acknowledged, only %d sent", a.Taken, l.sent)
@@ -134,12 +126,9 @@ func (d *dispatch[T]) ack(l *lane[T], a mux.Ack) error {
 		if drop.Count == 0 || drop.First > l.sent || drop.Count > l.sent-drop.First+1 {
 			return fmt.Errorf("values %d+%d dropped, only %d sent", drop.First, drop.Count, l.sent)
 		}
-		if drop.First+drop.Count-1 > l.acked {
-			l.drops = append(l.drops, drop)
-		}
 	}
-	if len(l.drops) > maxDropRuns {
-		return fmt.Errorf("more than %d runs of dropped values", maxDropRuns)
+	for _, drop := range a.Drops {
+		l.drop(drop)
 	}
 	l.limit = max(l.limit, a.Limit)
 	for l.acked < a.Taken {
@@ -147,31 +136,42 @@ func (d *dispatch[T]) ack(l *lane[T], a mux.Ack) error {
 		it := l.kept.pop()
 		d.settle(it.seq, l.dropOf(l.acked))
 	}
-	l.forgetDrops()
+	l.forgetDrops(l.acked)
 	return nil
 }
 
-// maxDropRuns bounds what one receiver may announce as dropped ahead of what
-// it has acknowledged.
-const maxDropRuns = 4096
+// drop notes what the receiver will not take. What was told before is not
+// noted again, so there are never more runs than values.
+func (l *lane[T]) drop(drop mux.Drop) {
+	if end(drop) <= l.acked {
+		return
+	}
+	i, told := slices.BinarySearchFunc(l.drops, drop.First, func(d mux.Drop, first uint64) int {
+		return cmp.Compare(d.First, first)
+	})
+	if told || i > 0 && end(l.drops[i-1]) >= drop.First || i < len(l.drops) && l.drops[i].First <= end(drop) {
+		return
+	}
+	l.drops = slices.Insert(l.drops, i, drop)
+}
 
+// end is the last number of a run.
+func end(drop mux.Drop) uint64 { return drop.First + drop.Count - 1 }
+
+// dropOf is why number was dropped; nil if it was not. It is asked for rising
+// numbers.
 func (l *lane[T]) dropOf(number uint64) *mux.Drop {
-	for i := range l.drops {
-		if drop := &l.drops[i]; number >= drop.First && number-drop.First < drop.Count {
-			return drop
-		}
+	l.forgetDrops(number - 1)
+	if len(l.drops) == 0 || l.drops[0].First > number {
+		return nil
 	}
-	return nil
+	return &l.drops[0]
 }
 
-func (l *lane[T]) forgetDrops() {
-	kept := l.drops[:0]
-	for _, drop := range l.drops {
-		if drop.First+drop.Count-1 > l.acked {
-			kept = append(kept, drop)
-		}
+func (l *lane[T]) forgetDrops(upTo uint64) {
+	for len(l.drops) > 0 && end(l.drops[0]) <= upTo {
+		l.drops = l.drops[1:]
 	}
-	l.drops = kept
 }
 
 func (d *dispatch[T]) settle(seq uint64, drop *mux.Drop) {

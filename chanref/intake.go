@@ -11,6 +11,7 @@ type intake struct {
 	runs   ring[run] // pushed and not known to be taken, oldest first
 	pushed uint64    // values pushed in all
 	taken  uint64    // of those, taken
+	frozen bool      // the channel is being emptied by us: its length says nothing more
 }
 
 // run is count values of one use, pushed one behind the other; skipped ones
@@ -57,7 +58,7 @@ func (k *intake) note(u *use, count uint64, skipped bool) {
 // settle moves every use forward, given that held values lie in the channel.
 // held must have been read after pushed: then it is never too low.
 func (k *intake) settle(pushed, held uint64) {
-	if held > pushed {
+	if k.frozen || held > pushed {
 		return // others push into the channel too: later, never early
 	}
 	now := pushed - held

@@ -319,6 +319,8 @@ func (s *Sink[T]) wipe(taken uint64, some int) {
 	if s.vals == nil || taken-s.wiped < uint64(some) {
 		return
 	}
+	// Places further back were used again for newer values.
+	s.wiped = max(s.wiped, s.pushes-min(s.pushes, uint64(len(s.vals))))
 	var zero T
 	for ; s.wiped < taken; s.wiped++ {
 		s.vals[s.wiped%uint64(len(s.vals))] = zero

@@ -207,6 +207,7 @@ func (s *Sink[T]) Close() {
 
 	s.mu.Lock()
 	s.k.settle(s.k.pushed, uint64(len(s.c)))
+	s.k.frozen = true
 	s.mu.Unlock()
 	stay, stops := s.takeBack()
 	for u, st := range stops {

@@ -223,6 +223,9 @@ func (d *decoder) array(sub *readSub, b []byte, p unsafe.Pointer) ([]byte, error
 
 // elems reads n values into variables that lie one after another.
 func (d *decoder) elems(sub *readSub, n int, b []byte, p unsafe.Pointer) ([]byte, error) {
+	if n == 0 { // p may point to nothing
+		return b, nil
+	}
 	if len(sub.elem.steps) == 1 {
 		switch op := sub.elem.steps[0].op; { // a struct of one field may be larger than that
 		case op == opString && sub.size == unsafe.Sizeof(""):

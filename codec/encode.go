@@ -216,7 +216,7 @@ type sliceHeader struct {
 
 // appendElems writes n values that lie one after another.
 func appendElems(dst []byte, p unsafe.Pointer, n int, sub *writeSub, c writeCtx) ([]byte, error) {
-	if len(sub.elem.steps) == 0 {
+	if len(sub.elem.steps) == 0 || n == 0 { // p may point to nothing
 		return dst, nil
 	}
 	if len(sub.elem.steps) == 1 {

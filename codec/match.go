@@ -104,7 +104,7 @@ func (m *matcher) steps(out []readStep, n *node, t reflect.Type, off uintptr, na
 		if n.kind != kindArray || n.length != uint64(t.Len()) {
 			return no()
 		}
-		if isByte(t.Elem()) && n.elem.kind == basicKind(t.Elem().Kind()) {
+		if t.Len() > 0 && isByte(t.Elem()) && n.elem.kind == basicKind(t.Elem().Kind()) {
 			s.op, s.sub = opRaw, &readSub{n: t.Len()}
 			break
 		}
@@ -112,7 +112,7 @@ func (m *matcher) steps(out []readStep, n *node, t reflect.Type, off uintptr, na
 		if s.sub.elem, err = m.prog(n.elem, t.Elem(), path+"[]"); err != nil {
 			return nil, err
 		}
-		if n.min == 0 && len(s.sub.elem.steps) == 0 {
+		if t.Len() == 0 || len(s.sub.elem.steps) == 0 {
 			return out, nil
 		}
 	case reflect.Slice:

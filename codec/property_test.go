@@ -12,7 +12,7 @@ import (
 
 var (
 	propertySeed   = flag.Uint64("codec.seed", 0, "seed of the property tests, 0 for one of the day")
-	propertyRounds = flag.Int("codec.rounds", 2000, "rounds of the property tests")
+	propertyRounds = flag.Int("codec.rounds", 500, "rounds of the property tests")
 )
 
 // dice makes random types and values.

@@ -14,8 +14,13 @@ const (
 	backTimeout = 4 * time.Second // a dial-back, asked for and answered
 )
 
-// catchUps are the pauses before the exchanges are repeated.
-var catchUps = [...]time.Duration{300 * time.Millisecond, 700 * time.Millisecond}
+// catchUps are the pauses before exchanges are repeated, as long as they bring
+// members that were not known; the first ones are made in any case.
+var catchUps = [...]time.Duration{
+	300 * time.Millisecond, 700 * time.Millisecond, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second,
+}
+
+const sureCatchUps = 2
 
 // try connects to an address and joins whoever answers there.
 func (m *Mesh) try(ctx context.Context, addr string) (ID, result) {
@@ -48,39 +53,64 @@ func (m *Mesh) try(ctx context.Context, addr string) (ID, result) {
 	return id, result{joined: true}
 }
 
-// exchange tells a member which nodes we know and learns which it knows, and
-// what they have.
+// exchange learns on conn what with knows of names, and then tells it, and
+// learns, which nodes there are.
 func (m *Mesh) exchange(ctx context.Context, conn net.Conn, with Member) error {
-	if _, err := m.ml.Join([]string{with.ID.String() + "/" + with.Addr}); err != nil {
+	m.learn(ctx, conn)
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	name := with.ID.String()
+	m.transport.lend(name, conn)
+	defer m.transport.takeBack(name, conn)
+	if _, err := m.ml.Join([]string{name + "/" + with.Addr}); err != nil {
 		return fmt.Errorf("%s: %w", with.Addr, err)
 	}
-	m.learn(ctx, conn)
 	return nil
 }
 
-// catchUp repeats the exchange with the member that has let us in: others who
-// come at the same time would otherwise learn of us, and we of them, only at
-// the pace of gossip.
+// catchUp repeats the exchange, with the member that has let us in and then
+// with others: who comes at the same time as we would otherwise learn of us,
+// and we of it, only at the pace of gossip, or much later if that gets lost.
 func (m *Mesh) catchUp(with Member) {
-	for _, d := range catchUps {
+	for i, d := range catchUps {
+		m.mu.Lock()
+		before := m.arrivals
+		if i > 0 {
+			if o := m.othersLocked(1); len(o) > 0 {
+				with = o[0] // any: the order of a map
+			}
+		}
+		m.mu.Unlock()
 		select {
 		case <-m.ctx.Done():
 			return
 		case <-time.After(jitter(d)):
 		}
-		ctx, cancel := context.WithTimeout(m.ctx, tryTimeout)
-		conn, id, err := m.cfg.Network.DialGossip(ctx, with.Addr)
-		if err == nil {
-			if id == with.ID {
-				err = m.exchange(ctx, conn, with)
-			}
-			_ = conn.Close()
+		if err := m.meet(with); err != nil {
+			m.log.Debug("netchan: exchange with a member failed", "addr", with.Addr, "err", err)
 		}
-		cancel()
-		if err != nil {
-			m.log.Debug("netchan: second exchange with the member that let us in", "addr", with.Addr, "err", err)
+		m.mu.Lock()
+		news := m.arrivals > before
+		m.mu.Unlock()
+		if i+1 >= sureCatchUps && !news {
+			return
 		}
 	}
+}
+
+// meet connects to a member for an exchange.
+func (m *Mesh) meet(with Member) error {
+	ctx, cancel := context.WithTimeout(m.ctx, tryTimeout)
+	defer cancel()
+	conn, id, err := m.cfg.Network.DialGossip(ctx, with.Addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close() //nolint:errcheck // memberlist has closed it
+	if id != with.ID {
+		return fmt.Errorf("%v answers at %s, not %v", id, with.Addr, with.ID)
+	}
+	return m.exchange(ctx, conn, with)
 }
 
 // dialBack has whoever is at the other end of conn connect to us, unless
@@ -129,16 +159,18 @@ func (m *Mesh) warnUnreachable(err error) {
 // learn takes from the other end of conn what the mesh knows of names. What is
 // missed comes later by itself.
 func (m *Mesh) learn(ctx context.Context, conn net.Conn) {
-	err := askOn(ctx, conn, request{kind: askForAll}, func(r io.Reader) error {
-		return readAllAnswer(r, maxTuples, m.cfg.MaxRegistry, func(id ID, l *list) {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			if m.aliveLocked(id) && m.reg.hint(id, l, time.Now()) {
-				m.changedLocked()
-			}
-		})
-	})
-	if err != nil {
-		m.log.Debug("netchan: names not learnt while joining", "err", err)
+	if err := askOn(ctx, conn, request{kind: askForAll}, m.learnFrom); err != nil {
+		m.log.Debug("netchan: the mesh's names were not learnt", "err", err)
 	}
+}
+
+// learnFrom takes lists of members, also of such that we have yet to hear of.
+func (m *Mesh) learnFrom(r io.Reader) error {
+	return readAllAnswer(r, maxTuples, m.cfg.MaxRegistry, func(id ID, l *list) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.reg.hint(id, l, time.Now()) && m.aliveLocked(id) {
+			m.changedLocked()
+		}
+	})
 }

@@ -34,7 +34,8 @@ func (m *Mesh) Leave(ctx context.Context) error {
 		m.foundLocked(id)
 	}
 	near := m.othersLocked(tellAtOnce)
-	m.startLocked(func() { defer close(done); m.goodbye(near) })
+	version := m.reg.announced.version + 1
+	m.startLocked(func() { defer close(done); m.goodbye(near, version) })
 	m.mu.Unlock()
 	select {
 	case <-done:
@@ -46,8 +47,8 @@ func (m *Mesh) Leave(ctx context.Context) error {
 
 // goodbye has memberlist send it. That would wait for some ticks of the
 // gossip; pings, which take with them what is to be sent, make it quicker.
-func (m *Mesh) goodbye(near []Member) {
-	gone := message{kind: msgGone, id: m.self.ID, version: maxVersion}
+func (m *Mesh) goodbye(near []Member, version uint64) {
+	gone := message{kind: msgGone, id: m.self.ID, version: version}
 	m.broadcast(gone)
 	m.send(gone, near)
 	if len(near) > leavePings {

@@ -145,6 +145,7 @@ func (m *Mesh) seen(n *memberlist.Node, join bool) {
 	if join && !o.alive {
 		m.live.Add(1)
 		o.alive = true
+		m.arrivals++
 		o.left = false
 		m.foundLocked(mb.ID)
 	}

@@ -108,10 +108,12 @@ type Mesh struct {
 	mu        sync.Mutex
 	nodes     map[ID]*node // all others, dead ones for a while
 	lost      map[ID]lostMember
+	arrivals  uint64 // how often a member has become known, or live again
 	reg       registry
 	changed   chan struct{}
 	flushAt   time.Time // when the own list is to be announced; zero: nothing new
 	forgetAt  time.Time
+	learning  bool // one member is asked for everything
 	joining   bool // Join is at work or has succeeded
 	settled   bool // Join has succeeded
 	warned    bool // of being unreachable

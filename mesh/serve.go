@@ -36,39 +36,33 @@ func (m *Mesh) acceptLoop() {
 	}
 }
 
-// accept hands a stream to memberlist, or answers the requests that come on it.
+// accept answers the requests that come on a stream, and hands it to
+// memberlist as soon as something else comes.
 func (m *Mesh) accept(conn net.Conn) {
 	stop := context.AfterFunc(m.ctx, func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(requestIdle))
-	var first [1]byte
-	if _, err := io.ReadFull(conn, first[:]); err != nil {
-		stop()
-		_ = conn.Close()
-		return
-	}
-	if first[0] != requestMark {
-		stop()
-		_ = conn.SetDeadline(time.Time{})
-		m.transport.deliver(conn, first[:])
-		return
-	}
-	defer conn.Close() //nolint:errcheck // all that counts was answered
 	defer stop()
+	var first [1]byte
 	for {
+		_ = conn.SetDeadline(time.Now().Add(requestIdle))
+		if _, err := io.ReadFull(conn, first[:]); err != nil {
+			break // the other side has no more requests, or says nothing
+		}
+		if first[0] != requestMark {
+			_ = conn.SetDeadline(time.Time{})
+			m.transport.deliver(conn, first[:])
+			return
+		}
 		q, err := readRequest(conn)
 		if err != nil {
 			m.log.Debug("netchan: request refused", "from", conn.RemoteAddr(), "err", err)
-			return
+			break
 		}
 		_ = conn.SetDeadline(time.Now().Add(answerTime))
 		if err := m.answer(conn, q); err != nil {
-			return
-		}
-		_ = conn.SetDeadline(time.Now().Add(requestIdle))
-		if _, err := io.ReadFull(conn, first[:]); err != nil || first[0] != requestMark {
-			return
+			break
 		}
 	}
+	_ = conn.Close()
 }
 
 func (m *Mesh) answer(w io.Writer, q request) error {

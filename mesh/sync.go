@@ -14,9 +14,11 @@ const (
 	fetchRetry   = 200 * time.Millisecond // doubled up to fetchRetryMax
 	fetchMax     = 10 * time.Second
 	fetchAtOnce  = 8
-	maxStrangers = 256             // lists of nodes that are not (yet, or any more) live
-	tellAtOnce   = 64              // members that are told of a change directly
-	forgetAfter  = 5 * time.Minute // what a dead node had
+	fetchMany    = 5                      // as many wanted at once are asked of one member
+	fetchSpread  = 400 * time.Millisecond // so that not all who want a list come at once
+	maxStrangers = 256                    // lists of nodes that are not (yet, or any more) live
+	tellAtOnce   = 64                     // members that are told of a change directly
+	forgetAfter  = 5 * time.Minute        // what a dead node had
 	forgetEvery  = time.Minute
 )
 
@@ -115,7 +117,9 @@ func (m *Mesh) gossipedLocked(msg message, now time.Time) (news, took bool) {
 	}
 	switch msg.kind {
 	case msgGone:
-		return m.goneLocked(msg.id), false
+		news = m.goneLocked(msg.id)
+		took = m.reg.hint(msg.id, newList(msg.version, nil), now)
+		return news || took, took && alive
 	case msgFull:
 		if m.reg.hint(msg.id, msg.list, now) {
 			return true, alive
@@ -206,30 +210,54 @@ func (m *Mesh) send(msg message, to []Member) {
 // fetchLocked starts to fetch what is wanted and due.
 func (m *Mesh) fetchLocked(now time.Time) {
 	busy := 0
-	for _, w := range m.reg.wants {
+	var due []ID
+	for id, w := range m.reg.wants {
 		if w.busy {
 			busy++
+		} else if n := m.nodes[id]; !w.next.After(now) && n != nil && n.alive {
+			due = append(due, id)
 		}
 	}
-	for id, w := range m.reg.wants {
+	if len(due) >= fetchMany {
+		// Somebody has most of it: one connection instead of one to each.
+		from := m.othersLocked(1)[0]
+		for _, id := range due {
+			m.reg.wants[id].next = now.Add(fetchGrace + rand.N(fetchSpread))
+		}
+		if !m.learning {
+			m.learning = true
+			m.startLocked(func() { m.fetchAll(from) })
+		}
+		return
+	}
+	for _, id := range due {
 		if busy == fetchAtOnce {
 			return
 		}
-		n := m.nodes[id]
-		if w.busy || w.next.After(now) || n == nil || !n.alive {
-			continue
-		}
-		from := n.Member
+		w := m.reg.wants[id]
+		from := m.nodes[id].Member
 		if w.tries%2 == 1 { // the owner did not answer: somebody else may know
-			if o := m.othersLocked(1 + rand.IntN(8)); len(o) > 0 {
-				from = o[len(o)-1]
-			}
+			from = m.othersLocked(1)[0]
 		}
 		before := m.reg.lists[id]
 		w.busy = true
 		busy++
 		m.startLocked(func() { m.fetch(id, from, before) })
 	}
+}
+
+// fetchAll asks one member for all it knows.
+func (m *Mesh) fetchAll(from Member) {
+	ctx, cancel := context.WithTimeout(m.ctx, fetchTimeout)
+	defer cancel()
+	err := m.ask(ctx, from, request{kind: askForAll}, m.learnFrom)
+	if err != nil {
+		m.log.Debug("netchan: lists of names not fetched", "from", from.Addr, "err", err)
+	}
+	m.mu.Lock()
+	m.learning = false
+	m.wake()
+	m.mu.Unlock()
 }
 
 // fetch asks one member for the list of id.

@@ -32,6 +32,7 @@ type transport struct {
 	mu     sync.Mutex
 	closed bool
 	open   map[*stream]struct{}
+	lent   map[string]net.Conn // by memberlist's name of who is at its other end
 	pings  pingRing
 }
 
@@ -42,6 +43,7 @@ func newTransport(ctx context.Context, cfg Config, ring *memberlist.Keyring) *tr
 		packets: make(chan *memberlist.Packet),
 		streams: make(chan net.Conn),
 		open:    make(map[*stream]struct{}),
+		lent:    make(map[string]net.Conn),
 	}
 }
 
@@ -145,6 +147,12 @@ func (t *transport) DialTimeout(addr string, d time.Duration) (net.Conn, error) 
 func (t *transport) DialAddressTimeout(a memberlist.Address, d time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, d)
 	defer cancel()
+	if conn := t.borrow(a.Name); conn != nil {
+		if s := t.track(conn, nil); s != nil {
+			return s, nil
+		}
+		return nil, ErrClosed // who lent it closes it
+	}
 	conn, id, err := t.network.DialGossip(ctx, a.Addr)
 	if err != nil {
 		return nil, err
@@ -159,6 +167,30 @@ func (t *transport) DialAddressTimeout(a memberlist.Address, d time.Duration) (n
 		return nil, ErrClosed
 	}
 	return s, nil
+}
+
+// lend has the next dial of the named node use a connection to it that is there.
+func (t *transport) lend(name string, conn net.Conn) {
+	t.mu.Lock()
+	t.lent[name] = conn
+	t.mu.Unlock()
+}
+
+func (t *transport) borrow(name string) net.Conn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	conn := t.lent[name]
+	delete(t.lent, name)
+	return conn
+}
+
+// takeBack ends what lend did, if nobody has dialled.
+func (t *transport) takeBack(name string, conn net.Conn) {
+	t.mu.Lock()
+	if t.lent[name] == conn {
+		delete(t.lent, name)
+	}
+	t.mu.Unlock()
 }
 
 // deliver gives memberlist a connection that came; head is what was read of it.

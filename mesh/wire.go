@@ -63,7 +63,7 @@ const (
 	msgFull   = 1 // list
 	msgChange = 2 // digest, version before, 2 count, 2 each removed, added ends
 	msgNote   = 3 // digest
-	msgGone   = 4 // nothing: the node has said goodbye
+	msgGone   = 4 // nothing: the node says goodbye, its list is empty
 )
 
 // maxMessage is how large a message by gossip may be; longer lists are

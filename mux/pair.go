@@ -34,9 +34,6 @@ type pairTransport struct {
 	pipes map[*pipe]struct{} // opened by this side, not gone
 }
 
-// errOther is the end of a Pair's session whose other one has ended.
-var errOther = ErrClosed
-
 func (t *pairTransport) control() (stream, error) {
 	return &pairControl{in: t.in, out: t.peer.in}, nil
 }
@@ -57,7 +54,7 @@ func (t *pairTransport) open() (stream, error) {
 	t.mu.Lock()
 	if t.over {
 		t.mu.Unlock()
-		return nil, errOther
+		return nil, ErrClosed
 	}
 	if t.pipes == nil {
 		t.pipes = make(map[*pipe]struct{})
@@ -73,7 +70,7 @@ func (t *pairTransport) accept() (stream, error) {
 	case p := <-t.accepts:
 		return &pipeEnd{p}, nil
 	case <-t.done:
-		return nil, errOther
+		return nil, ErrClosed
 	}
 }
 
@@ -93,7 +90,7 @@ func (t *pairTransport) close() {
 		for p := range pipes {
 			p.cut()
 		}
-		x.s.end(errOther)
+		x.s.end(ErrClosed)
 	}
 }
 
@@ -126,7 +123,7 @@ func (p *pipe) Write(b []byte) (int, error) {
 		p.change.Wait()
 	}
 	if p.broken || p.closed {
-		return 0, errOther
+		return 0, ErrClosed
 	}
 	if p.r > 0 && len(p.buf)+len(b) > cap(p.buf) {
 		p.buf = p.buf[:copy(p.buf, p.buf[p.r:])]
@@ -144,7 +141,7 @@ func (p *pipe) Read(b []byte) (int, error) {
 		p.change.Wait()
 	}
 	if p.broken {
-		return 0, errOther
+		return 0, ErrClosed
 	}
 	if p.r == len(p.buf) {
 		return 0, io.EOF

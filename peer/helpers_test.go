@@ -6,11 +6,7 @@ import (
 	"log/slog"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience ends tests that hang; no test measures time with it.
 const patience = 20 * time.Second

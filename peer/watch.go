@@ -3,10 +3,9 @@ package peer
 import "time"
 
 const (
-	// A host looks at its links when the next thing is due, but at most and at
-	// least so often.
+	// A host looks at its links when the next thing is due, but at most so often;
+	// at least as often as heartbeats are due, since links may be new.
 	minWatch = 20 * time.Millisecond
-	maxWatch = time.Second
 
 	// lateWatch: when a look comes so much later than it was meant to, this
 	// process was stopped, or the machine slept, and its links get another chance.
@@ -27,7 +26,7 @@ func (h *Host) watch() {
 		}
 		now := h.clock.now()
 		late := now-due > lateWatch
-		wait := maxWatch
+		wait := h.cfg.tune.heartbeat
 		for _, l := range h.Links() {
 			if late {
 				l.wire.restart(now)
@@ -46,7 +45,7 @@ func (l *Link) check(now time.Duration) time.Duration {
 	v := judge(l.wire.silent(now), now-time.Duration(l.wrote.Load()), t.silence, t.heartbeat)
 	if v.silent {
 		l.end(lost(l.info.ID, silenceError{}))
-		return maxWatch
+		return t.heartbeat
 	}
 	if v.beat {
 		l.beat()

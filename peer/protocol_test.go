@@ -1,0 +1,250 @@
+package peer
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A member that breaks the rules in the handshake is put out; no link comes of it.
+func TestBadHandshakes(t *testing.T) {
+	links := make(chan *Link, 1)
+	h := testHost(t, GenerateKey(), shortHandshake, collect(links))
+	for name, f := range map[string]func(l *line){
+		"says nothing":     func(l *line) {},
+		"other magic":      func(l *line) { l.put([]byte(strings.Repeat("X", 300))) },
+		"other node":       func(l *line) { l.hello(func(h *hello) { h.node[0]++ }) },
+		"our node":         func(l *line) { l.hello(func(o *hello) { o.node = h.id }) },
+		"half a hello":     func(l *line) { l.put([]byte(helloMagic + "\x01\x00")) },
+		"no confirmation":  func(l *line) { l.hello() },
+		"bad confirmation": func(l *line) { l.hello(); l.answer(answer{kind: 77}) },
+		"other link": func(l *line) {
+			l.hello()
+			if l.in.id.Compare(h.id) > 0 { // from the lower ID it would be a new link
+				l.answer(answer{kind: answerNew, link: linkID{9}, number: 1})
+			}
+		},
+		"always gone": func(l *line) {
+			held := func(h *hello) { h.held = linkID{9} }
+			l.hello(held)
+			l.hello(held)
+		},
+		"resumes": func(l *line) { l.hello(); l.answer(answer{kind: answerResume, link: linkID{9}}) },
+		"gone, twice": func(l *line) {
+			l.hello()
+			l.answer(answer{kind: answerGone, link: linkID{9}})
+			l.answer(answer{kind: answerGone, link: linkID{9}})
+		},
+	} {
+		for _, lower := range []bool{true, false} {
+			in := newInsider(t, h, lower)
+			l := in.dial(h)
+			f(l)
+			l.wantClosed()
+			_ = l.Close()
+			t.Logf("%s, lower %v: closed", name, lower)
+		}
+	}
+	if len(links) != 0 {
+		t.Error("a link was made")
+	}
+	_ = h.Close()
+	if len(h.neighbours) != 0 {
+		t.Error("a node is remembered for nothing")
+	}
+}
+
+// A member that breaks the rules on a link ends it, with a reason.
+func TestBadRecords(t *testing.T) {
+	links := make(chan *Link, 1)
+	h := testHost(t, GenerateKey(), collect(links))
+	data := record{kind: recordData, length: 5}
+	for name, f := range map[string]func(l *line){
+		"gap":             func(l *line) { l.record(record{kind: recordData, length: 5, start: 1}, "hello") },
+		"repeated":        func(l *line) { l.record(data, "hello"); l.record(data, "hello") },
+		"ack out of turn": func(l *line) { l.record(record{kind: recordAck, start: 4}, "") },
+		"unknown type":    func(l *line) { l.record(record{kind: 9, length: 5}, "hello") },
+		"empty":           func(l *line) { l.record(record{kind: recordData}, "") },
+		"huge":            func(l *line) { l.record(record{kind: recordData, length: 1<<32 - 1}, "hello") },
+		"acks the future": func(l *line) { l.record(record{kind: recordAck, received: 1}, "") },
+		"ends in a head":  func(l *line) { l.put(make([]byte, 3)); _ = l.CloseWrite() },
+		"ends in a body":  func(l *line) { l.record(data, "hel"); _ = l.CloseWrite() },
+		"not TLS":         func(l *line) { _, _ = io.WriteString(l.NetConn(), strings.Repeat("x", 100)) },
+	} {
+		in := newInsider(t, h, name < "f")
+		l := in.dial(h)
+		l.link(h)
+		mine := receive(t, links)
+		f(l)
+		_, err := io.Copy(io.Discard, readerOnly{mine})
+		if !errors.Is(err, ErrPeerLost) || errors.Is(err, io.EOF) || isTimeout(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		receive(t, mine.Done())
+		l.wantClosed()
+	}
+}
+
+// The peer's clean end is told as io.EOF within ErrPeerLost, after its data.
+func TestPeerEndsLink(t *testing.T) {
+	links := make(chan *Link, 1)
+	h := testHost(t, GenerateKey(), collect(links))
+	l := newInsider(t, h, false).dial(h)
+	l.link(h)
+	mine := receive(t, links)
+	l.record(record{kind: recordData, length: 5}, "hello")
+	_ = l.Close()
+	b, err := io.ReadAll(readerOnly{mine})
+	if string(b) != "hello" || !errors.Is(err, ErrPeerLost) || !errors.Is(err, io.EOF) {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+// A peer that holds a link which is not here is told so, and gets a new one over
+// the same connection.
+func TestGone(t *testing.T) {
+	links := make(chan *Link, 1)
+	h := testHost(t, GenerateKey(), collect(links))
+	in := newInsider(t, h, false)
+	l := in.dial(h)
+	l.hello(func(h *hello) { h.held = linkID{9} })
+	if got := l.wantHello(); got.held != (linkID{}) || got.offered == (linkID{}) || got.node != h.id {
+		t.Errorf("%+v", got)
+	}
+	if a := l.wantAnswer(answerGone); a.link != (linkID{9}) {
+		t.Errorf("%+v", a)
+	}
+	l.hello()
+	a := l.wantAnswer(answerNew)
+	l.answer(answer{kind: answerNew, link: a.link, number: in.n})
+	if mine := receive(t, links); mine.Remote().ID != in.id || mine.Remote().Name != "insider" {
+		t.Errorf("%+v", mine.Remote())
+	}
+}
+
+// A host with the higher ID believes a peer that says the link is gone.
+func TestGoneAtTheHigherID(t *testing.T) {
+	links := make(chan *Link, 2)
+	h := testHost(t, GenerateKey(), collect(links))
+	in := newInsider(t, h, true)
+	id := in.dial(h).link(h)
+	old := receive(t, links)
+	l := in.dial(h)
+	l.hello()
+	if got := l.wantHello(); got.held != id || got.offered != (linkID{}) {
+		t.Errorf("%+v", got)
+	}
+	l.answer(answer{kind: answerGone, link: id})
+	receive(t, old.Done())
+	if got := l.wantHello(); got.held != (linkID{}) {
+		t.Errorf("%+v", got)
+	}
+	in.n++
+	l.answer(answer{kind: answerNew, link: linkID{7}, number: in.n})
+	l.wantAnswer(answerNew)
+	if next := receive(t, links); next == old || next.Err() != nil {
+		t.Error("no new link")
+	}
+}
+
+// A new link takes the place of one that the peer has given up without a word.
+func TestPeerForgotTheLink(t *testing.T) {
+	for _, lower := range []bool{true, false} {
+		links := make(chan *Link, 2)
+		h := testHost(t, GenerateKey(), collect(links))
+		in := newInsider(t, h, lower)
+		in.dial(h).link(h)
+		old := receive(t, links)
+		in.dial(h).link(h)
+		next := receive(t, links)
+		receive(t, old.Done())
+		if err := old.Err(); !errors.Is(err, ErrPeerLost) {
+			t.Error(err)
+		}
+		if all := h.Links(); len(all) != 1 || all[0] != next || next.Err() != nil {
+			t.Errorf("%d links", len(all))
+		}
+	}
+}
+
+// Quiet links say that they are there; silent ones end, by time-out.
+func TestHeartbeatAndSilence(t *testing.T) {
+	links := make(chan *Link, 1)
+	h := testHost(t, GenerateKey(), collect(links), func(c *Config) {
+		c.tune.heartbeat, c.tune.silence = 30*time.Millisecond, 400*time.Millisecond
+	})
+	l := newInsider(t, h, true).dial(h)
+	l.link(h)
+	mine := receive(t, links)
+	drain(t, mine)
+	// While we answer each heartbeat the link lives, far beyond its limit.
+	for range 25 {
+		head := make([]byte, recordHead)
+		if _, err := io.ReadFull(l.r, head); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := parseRecord(head); err != nil || r.kind != recordAck || r.start != 0 || r.received != 0 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		l.record(record{kind: recordAck}, "")
+	}
+	if mine.Err() != nil {
+		t.Fatal(mine.Err())
+	}
+	// Then we say nothing more, though we go on reading.
+	l.wantClosed()
+	receive(t, mine.Done())
+	var ne net.Error
+	if err := mine.Err(); !errors.Is(err, ErrPeerLost) || !errors.As(err, &ne) || !ne.Timeout() {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Any bytes are a sign of life, also part of a record.
+func TestSilenceCountsRawBytes(t *testing.T) {
+	w := newWire(nil, newClock(), nil)
+	if w.silent(time.Hour) != 0 {
+		t.Error("silent while nobody reads")
+	}
+	a, b := net.Pipe()
+	w.Conn = a
+	read := make(chan struct{})
+	go func() { _, _ = w.Read(make([]byte, 1)); close(read) }()
+	for !w.waiting.Load() {
+	}
+	if s := w.silent(w.clock.now() + time.Hour); s < time.Hour {
+		t.Errorf("silent for %v", s)
+	}
+	w.restart(2 * time.Hour)
+	if s := w.silent(2*time.Hour + 5); s != 5 {
+		t.Errorf("silent for %v after a new start", s)
+	}
+	_, _ = b.Write([]byte{1})
+	receive(t, read)
+	if w.silent(time.Hour) != 0 {
+		t.Error("silent while nobody reads")
+	}
+	_, _ = a.Close(), b.Close()
+}
+
+func TestJudge(t *testing.T) {
+	ms := time.Millisecond
+	for _, c := range []struct {
+		silent, quiet time.Duration
+		want          verdict
+	}{
+		{0, 0, verdict{next: 1000 * ms}},
+		{0, 900 * ms, verdict{next: 100 * ms}},
+		{0, 1000 * ms, verdict{beat: true, next: 1000 * ms}},
+		{2900 * ms, 0, verdict{next: 100 * ms}},
+		{2900 * ms, 5000 * ms, verdict{beat: true, next: 100 * ms}},
+		{3000 * ms, 0, verdict{silent: true, next: 0}},
+	} {
+		if got := judge(c.silent, c.quiet, 3*time.Second, time.Second); got != c.want {
+			t.Errorf("judge(%v, %v) = %+v, want %+v", c.silent, c.quiet, got, c.want)
+		}
+	}
+}
