@@ -27,12 +27,12 @@ type run struct {
 type use struct {
 	in       *mux.In
 	end      mux.ID        // of the sender
-	keeps    bool          // its source takes back what the program has not taken
 	lossy    bool          // its values make room for newer ones
 	every    uint64        // acknowledge at the latest when so many were taken
 	replaced chan struct{} // closed when the same sender has opened a newer stream
 
-	next  uint64 // guarded by the sink's mu, like all below
+	keeps bool // its source takes back what the program has not taken; guarded by the sink's mu, like all below
+	next  uint64
 	taken uint64
 	told  uint64     // taken, as last acknowledged
 	drops []mux.Drop // not told yet

@@ -25,6 +25,7 @@ type outlet[T any] struct {
 	node      string // the receiver's node, for people
 	out       *mux.Out
 	announced map[codec.Hash]bool // schemas of types inside any, sent on this stream
+	schemas   [][]byte            // of those, the ones to send before the next batch
 	queue     []*mux.Batch        // the last one is being filled
 	queued    int                 // bytes in queue
 	spare     *mux.Batch
@@ -101,8 +102,10 @@ func (s *Source[T]) hearOutlet(o *outlet[T]) {
 	for _, a := range t.acks {
 		s.noteDrops(o, a.Drops)
 		if err := s.d.ack(&o.lane, a); err != nil {
-			o.session.Close(&ProtocolError{Channel: s.cfg.Name, Err: err})
-			return // Lost follows
+			// Lost may have been said, or, behind a Stopped, may never be.
+			t.stopped, t.refused, t.lost = nil, nil, &ProtocolError{Channel: s.cfg.Name, Err: err}
+			o.session.Close(t.lost)
+			break
 		}
 	}
 	switch {
@@ -160,6 +163,7 @@ func (s *Source[T]) spread(it item[T]) {
 	if cap(encoded) <= 4*mux.MaxFrame {
 		s.scratch = encoded
 	}
+	s.unanswered = true // if nobody gets it, no receiver's answer will end a Flush
 	for _, l := range s.d.lanes {
 		if !l.live {
 			continue
@@ -169,6 +173,7 @@ func (s *Source[T]) spread(it item[T]) {
 			continue
 		}
 		o := l.o
+		s.unanswered = false
 		b := o.filling()
 		before := len(b.B)
 		o.announce(s.met)
@@ -230,6 +235,10 @@ func (o *outlet[T]) handOver() {
 		o.queued -= b.Len()
 		o.handed += uint64(b.Count)
 		o.busy = true
+		for _, schema := range o.schemas {
+			o.out.Schema(schema)
+		}
+		o.schemas = nil
 		o.out.Send(b)
 	}
 	o.blocked = o.queued >= maxBatch
@@ -243,7 +252,7 @@ func (o *outlet[T]) recycle(b *mux.Batch) {
 	}
 }
 
-// announce sends each schema once, before the batch that needs it.
+// announce has each schema sent once, before the batch that needs it.
 func (o *outlet[T]) announce(met []*codec.Schema) {
 	for _, schema := range met {
 		if o.announced[schema.Hash()] {
@@ -253,7 +262,7 @@ func (o *outlet[T]) announce(met []*codec.Schema) {
 			o.announced = make(map[codec.Hash]bool)
 		}
 		o.announced[schema.Hash()] = true
-		o.out.Schema(schema.Bytes())
+		o.schemas = append(o.schemas, schema.Bytes())
 	}
 }
 
@@ -274,7 +283,8 @@ func (s *Source[T]) flush() {
 // unsent says whether a batch has not left for mux.
 func (s *Source[T]) unsent() bool {
 	for _, l := range s.d.lanes {
-		if len(l.o.queue) > 0 {
+		// One that could not be encoded may have left an empty batch.
+		if q := l.o.queue; len(q) > 0 && q[0].Count > 0 {
 			return true
 		}
 	}

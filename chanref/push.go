@@ -38,7 +38,7 @@ func (s *Sink[T]) serve(in *mux.In) {
 	in.Accept(u.taken + uint64(cap(s.c)) + s.window)
 	err = s.receive(u, reader)
 	clean := err == io.EOF && in.Clean()
-	if err != nil && err != io.EOF && !errors.Is(err, errGone) {
+	if err != nil && err != io.EOF && err != errGone && err != mux.ErrStopped {
 		s.counts.warn(s.cfg.Logger, "netchan: a sender's stream has ended", "channel", s.cfg.Name,
 			"node", s.table.nodeName(in.Session()), "reason", err)
 	}
@@ -118,6 +118,11 @@ func (s *Sink[T]) protocol(u *use, err error) error {
 
 // lock gets the right to push, for one frame; false when u is over.
 func (s *Sink[T]) lock(u *use) bool {
+	select {
+	case <-u.replaced:
+		return false
+	default:
+	}
 	select {
 	case s.push <- struct{}{}:
 		return true
@@ -216,19 +221,17 @@ func (p *pusher[T]) makeRoom() bool {
 		s.mu.Lock()
 		s.k.settle(s.k.pushed, uint64(len(s.c)))
 		may := s.k.runs.len() > 0 && s.k.runs.front().u.lossy
+		s.still = may // what is taken out here was not taken by the program
 		s.mu.Unlock()
 		if may {
 			select {
-			case <-s.c:
-				s.mu.Lock()
-				if s.k.runs.len() > 0 {
-					old := s.k.runs.front().u
-					old.drop(old.taken+1, mux.CodeLossy, "the receiver's channel was full")
-				}
-				s.mu.Unlock()
-				s.counts.dropped.Add(1)
+			case v := <-s.c:
+				s.dropOldest(v)
 			default:
 			}
+			s.mu.Lock()
+			s.still = false
+			s.mu.Unlock()
 		}
 		select {
 		case s.c <- p.v:
@@ -243,18 +246,42 @@ func (p *pusher[T]) makeRoom() bool {
 	}
 }
 
+// dropOldest books v, which was taken out of the channel to make room, for the
+// holder of push. The program may have taken some at the same time, so v need
+// not be the oldest that was known to lie there; if its sender is waited for,
+// it goes back to its place.
+func (s *Sink[T]) dropOldest(v T) {
+	s.mu.Lock()
+	place, size := s.k.taken, uint64(len(s.vals))
+	for place+1 < s.k.pushed && !s.bits.same(&s.vals[place%size], &v) {
+		place++
+	}
+	s.k.settle(s.k.pushed, s.k.pushed-place)
+	u := s.k.runs.front().u
+	if u.lossy {
+		u.drop(u.taken+1, mux.CodeLossy, "the receiver's channel was full")
+	}
+	s.mu.Unlock()
+	if u.lossy {
+		s.counts.dropped.Add(1)
+		return
+	}
+	held := append([]T{v}, s.empty()...)
+	for _, v := range held {
+		s.c <- v // has room: it was there before
+	}
+}
+
 func (s *Sink[T]) full() bool { return len(s.c) == cap(s.c) }
 
 // drop notes a number that will never be taken; the sink's mu is held.
 func (u *use) drop(number uint64, code mux.Code, text string) {
+	text = text[:min(len(text), maxDropText)]
 	if n := len(u.drops); n > 0 {
 		if last := &u.drops[n-1]; last.Code == code && last.Text == text && last.First+last.Count == number {
 			last.Count++
 			return
 		}
-	}
-	if len(text) > maxDropText {
-		text = text[:maxDropText]
 	}
 	u.drops = append(u.drops, mux.Drop{First: number, Count: 1, Code: code, Text: text})
 }
@@ -316,8 +343,11 @@ func (u *use) unacked() bool { return u.taken > u.told || len(u.drops) > 0 }
 // wipe forgets values that were taken, once there are some of them, for the
 // holder of push.
 func (s *Sink[T]) wipe(taken uint64, some int) {
-	if s.vals == nil || taken-s.wiped < uint64(some) {
+	if s.vals == nil || taken < s.wiped+uint64(some) {
 		return
+	}
+	if size := uint64(len(s.vals)); s.pushes > size {
+		s.wiped = max(s.wiped, s.pushes-size) // newer values lie in the older places
 	}
 	// Places further back were used again for newer values.
 	s.wiped = max(s.wiped, s.pushes-min(s.pushes, uint64(len(s.vals))))
@@ -345,6 +375,11 @@ func (s *Sink[T]) ack(u *use, always bool) {
 // to come again.
 func (s *Sink[T]) look() (moved, again bool) {
 	s.mu.Lock()
+	if s.ended || s.still {
+		s.ticking = !s.ended
+		s.mu.Unlock()
+		return false, !s.ended
+	}
 	before := s.k.taken
 	s.k.settle(s.k.pushed, uint64(len(s.c)))
 	var due []*use

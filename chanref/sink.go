@@ -2,6 +2,8 @@ package chanref
 
 import (
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/matveynator/netchan/codec"
@@ -47,7 +49,8 @@ type Sink[T any] struct {
 	odd     map[mux.ID]bool // senders of another type
 	last    bool            // no sender is awaited any more
 	ticking bool
-	ended   bool
+	still   bool // a value is being taken out of the channel to make room
+	ended   bool // the channel is about to be closed: the books are Close's
 	err     error
 }
 
@@ -91,6 +94,7 @@ func (s *Sink[T]) admit(in *mux.In) *use {
 	}
 	if old := s.uses[open.End]; old != nil {
 		close(old.replaced)
+		old.keeps = false
 	} else {
 		s.counts.senders.Add(1)
 	}
@@ -101,7 +105,13 @@ func (s *Sink[T]) admit(in *mux.In) *use {
 // leave ends u. A clean end is its sender's close.
 func (s *Sink[T]) leave(u *use, clean bool) {
 	s.mu.Lock()
-	if s.uses[u.end] == u {
+	if s.ended {
+		s.mu.Unlock()
+		return // Close tells the sender, and needs u for that
+	}
+	u.keeps = false
+	upTo, replaced := u.next-1, s.uses[u.end] != u
+	if !replaced {
 		delete(s.uses, u.end)
 		s.counts.senders.Add(-1)
 	}
@@ -112,6 +122,11 @@ func (s *Sink[T]) leave(u *use, clean bool) {
 		s.closed[u.end] = true
 	}
 	s.mu.Unlock()
+	if replaced {
+		// What was pushed stays to be read, so it counts as taken.
+		s.ack(u, true)
+		u.in.Stop(mux.Stop{Code: mux.CodeReplaced, Text: "the same sender has opened another stream", UpTo: upTo})
+	}
 	s.Evaluate()
 }
 
@@ -178,7 +193,8 @@ func (s *Sink[T]) closeChan() {
 }
 
 // Abort ends the sink at once: what lies in the channel can still be read,
-// then it is closed, and Err is err.
+// then it is closed, and Err is err. It tells senders nothing: they hear of it
+// by the end of their sessions.
 func (s *Sink[T]) Abort(err error) {
 	s.mu.Lock()
 	if s.ended {
@@ -186,8 +202,15 @@ func (s *Sink[T]) Abort(err error) {
 		return
 	}
 	s.ended, s.err = true, err
+	uses := slices.Collect(maps.Values(s.uses))
 	s.mu.Unlock()
 	s.finish()
+	for _, u := range uses {
+		s.mu.Lock()
+		st := mux.Stop{Code: mux.CodeShutdown, Text: err.Error(), UpTo: u.next - 1}
+		s.mu.Unlock()
+		u.in.Stop(st)
+	}
 }
 
 // Close ends the sink. Its sources get back what the program has not taken,
@@ -200,6 +223,7 @@ func (s *Sink[T]) Close() {
 		return
 	}
 	s.ended = true
+	uses := slices.Collect(maps.Values(s.uses)) // they leave as soon as stop is closed
 	s.mu.Unlock()
 	s.table.removeSink(s)
 	close(s.stop)
@@ -209,7 +233,7 @@ func (s *Sink[T]) Close() {
 	s.k.settle(s.k.pushed, uint64(len(s.c)))
 	s.k.frozen = true
 	s.mu.Unlock()
-	stay, stops := s.takeBack()
+	stay, stops := s.takeBack(uses)
 	for u, st := range stops {
 		s.ack(u, true)
 		u.in.Stop(st)
@@ -222,16 +246,8 @@ func (s *Sink[T]) Close() {
 
 // takeBack empties the channel, for the holder of push. It returns the values
 // that stay, and what to tell each sender.
-func (s *Sink[T]) takeBack() (stay []T, stops map[*use]mux.Stop) {
-	var held []T
-	for more := true; more; {
-		select {
-		case v := <-s.c:
-			held = append(held, v)
-		default:
-			more = false
-		}
-	}
+func (s *Sink[T]) takeBack(uses []*use) (stay []T, stops map[*use]mux.Stop) {
+	held := s.empty()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// The program may have been taking values at the same time, so held is
@@ -250,10 +266,22 @@ func (s *Sink[T]) takeBack() (stay []T, stops map[*use]mux.Stop) {
 	})
 	stay = append(stay, held[n:]...)
 	stops = make(map[*use]mux.Stop)
-	for _, u := range s.uses {
+	for _, u := range uses {
 		stops[u] = mux.Stop{Code: mux.CodeClosed, Text: "the receiving end was closed", UpTo: u.next - 1, NotTaken: back[u]}
 	}
 	return stay, stops
+}
+
+// empty takes out what lies in the channel, for the holder of push.
+func (s *Sink[T]) empty() (held []T) {
+	for {
+		select {
+		case v := <-s.c:
+			held = append(held, v)
+		default:
+			return held
+		}
+	}
 }
 
 // Done is closed when the sink has ended and its channel is closed.

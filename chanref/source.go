@@ -314,13 +314,12 @@ func (s *Source[T]) end() {
 	for _, f := range calls {
 		f() // what they ask for is answered below
 	}
-	gone := mux.Drop{Code: mux.CodeShutdown, Text: err.Error()}
+	gone, dropped := mux.Drop{Code: mux.CodeShutdown, Text: err.Error()}, s.d.dropped
 	for len(s.d.lanes) > 0 {
 		o := s.d.lanes[0].o
 		s.d.lose(&o.lane, o.handed+1, gone)
 		o.out.Close(s.aborted == nil && s.closed)
 	}
-	lost := len(s.d.back) + len(s.deliveries)
 	for _, it := range s.d.back {
 		s.d.settle(it.seq, &gone)
 	}
@@ -332,6 +331,9 @@ func (s *Source[T]) end() {
 		d.finish(err)
 	}
 	for _, f := range s.flushes {
+		if s.aborted == nil {
+			f.finish(f.drop) // all was delivered; f came while it ended
+		}
 		f.finish(err)
 	}
 	for _, w := range s.waits {
@@ -344,7 +346,7 @@ func (s *Source[T]) end() {
 		drain(s.c, s.counts.late)
 	}
 	s.c = nil // the program's alone from here on
-	if lost > 0 {
+	if lost := int(s.d.dropped-dropped) + len(s.deliveries); lost > 0 {
 		s.cfg.Logger.Warn("netchan: values dropped when a sender ended", "channel", s.cfg.Name, "values", lost, "reason", err)
 	}
 	if s.cfg.Ended != nil {

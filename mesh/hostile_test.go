@@ -182,6 +182,9 @@ func TestMadeUpList(t *testing.T) {
 		has(t, time.Millisecond, "evil", 1, a)
 		has(t, 3*time.Second, "evil", 0, a, c)
 		has(t, time.Second, "jobs", 1, a, b, c)
+		a.gossiped(message{kind: msgGone, id: id(2), version: 1 << 41, digest: emptyDigest})
+		has(t, time.Millisecond, "jobs", 0, a)
+		has(t, 3*time.Second, "jobs", 1, a, b, c)
 	})
 }
 

@@ -237,7 +237,7 @@ func (c callbacks) MergeRemoteState(b []byte, _ bool) {
 // heardLocked notes which version of a list is about; fresh if that is news.
 func (m *Mesh) heardLocked(t tuple, now, next time.Time) (fresh bool) {
 	if t.id == m.self.ID {
-		if m.reg.refute(t.version, t.digest) {
+		if !m.left && m.reg.refute(t.version, t.digest) {
 			m.dirtyLocked(now)
 		}
 		return false

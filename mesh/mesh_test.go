@@ -164,7 +164,7 @@ func TestLeave(t *testing.T) {
 		if err := c.Leave(t.Context()); err != ErrClosed {
 			t.Error(err)
 		}
-		has(t, 300*time.Millisecond, "jobs", 0, a, b)
+		has(t, time.Millisecond, "jobs", 0, a, b)
 		size(t, 300*time.Millisecond, 2, a, b)
 		for _, m := range []*Mesh{a, b} {
 			m.mu.Lock()

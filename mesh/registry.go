@@ -35,6 +35,7 @@ type want struct {
 	next    time.Time // not to be fetched before
 	tries   int
 	busy    bool
+	asked   bool // somebody was asked for everything since
 	since   time.Time
 }
 
@@ -105,7 +106,7 @@ func (r *registry) heard(id ID, version uint64, d digest, now, next time.Time) (
 		}
 		return false
 	}
-	w.version, w.digest, w.since = version, d, now
+	w.version, w.digest, w.since, w.asked = version, d, now, false
 	if next.Before(w.next) || w.tries > 0 {
 		w.next, w.tries = next, 0
 	}

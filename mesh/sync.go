@@ -111,8 +111,12 @@ func (m *Mesh) gossiped(msg message) {
 // what Ends returns.
 func (m *Mesh) gossipedLocked(msg message, now time.Time) (news, took bool) {
 	t := tuple{msg.id, msg.version, msg.digest}
+	if msg.id == m.self.ID {
+		m.heardLocked(t, now, now)
+		return false, false
+	}
 	alive := m.aliveLocked(msg.id)
-	if msg.id != m.self.ID && !alive && len(m.reg.lists)-int(m.live.Load()) >= maxStrangers {
+	if !alive && len(m.reg.lists)-int(m.live.Load()) >= maxStrangers {
 		return false, false
 	}
 	switch msg.kind {
@@ -211,23 +215,26 @@ func (m *Mesh) send(msg message, to []Member) {
 func (m *Mesh) fetchLocked(now time.Time) {
 	busy := 0
 	var due []ID
+	fresh := 0
 	for id, w := range m.reg.wants {
 		if w.busy {
 			busy++
 		} else if n := m.nodes[id]; !w.next.After(now) && n != nil && n.alive {
 			due = append(due, id)
+			if !w.asked {
+				fresh++
+			}
 		}
 	}
-	if len(due) >= fetchMany {
+	if fresh >= fetchMany && !m.learning {
 		// Somebody has most of it: one connection instead of one to each.
 		from := m.othersLocked(1)[0]
 		for _, id := range due {
-			m.reg.wants[id].next = now.Add(fetchGrace + rand.N(fetchSpread))
+			w := m.reg.wants[id]
+			w.asked, w.next = true, now.Add(fetchGrace+rand.N(fetchSpread))
 		}
-		if !m.learning {
-			m.learning = true
-			m.startLocked(func() { m.fetchAll(from) })
-		}
+		m.learning = true
+		m.startLocked(func() { m.fetchAll(from) })
 		return
 	}
 	for _, id := range due {

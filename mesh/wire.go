@@ -53,7 +53,7 @@ type message struct {
 	kind    byte
 	id      ID
 	version uint64
-	digest  digest // of the list at version; not for gone
+	digest  digest // of the list at version
 	list    *list  // full
 	delta   delta  // change
 }
@@ -133,6 +133,7 @@ func parseMessage(b []byte) (message, error) {
 	case msgNote:
 		r.copy(m.digest[:])
 	case msgGone:
+		m.digest = emptyDigest
 	default:
 		return message{}, errMessage
 	}

@@ -24,16 +24,22 @@ const keySize = 32
 // call its methods, shows an address. Secret is the only way to have it in
 // writing.
 type Key struct {
-	// A handle, so that the bytes are not in the struct, where printing another
-	// struct around it would find them, and so that == compares the bytes.
-	h unique.Handle[[keySize]byte]
+	// A handle keeps the bytes out of the struct, where printing another struct
+	// around it would find them, and lets == compare them. Two of them, because
+	// fmt follows one pointer when a verb does not suit it.
+	h unique.Handle[unique.Handle[[keySize]byte]]
 }
+
+func makeKey(b [keySize]byte) Key { return Key{unique.Make(unique.Make(b))} }
+
+// bytes is the key itself; the key is not zero.
+func (k Key) bytes() [keySize]byte { return k.h.Value().Value() }
 
 // GenerateKey makes a new random key.
 func GenerateKey() Key {
 	var b [keySize]byte
 	rand.Read(b[:]) // never fails: the runtime ends the process instead
-	return Key{unique.Make(b)}
+	return makeKey(b)
 }
 
 // ParseKey reads what Secret wrote: 32 bytes in base64url. White space around
@@ -53,7 +59,7 @@ func parseKey(text []byte) (Key, error) {
 	if b == ([keySize]byte{}) {
 		return Key{}, errors.New("peer: a key of zeros protects nothing: make one with GenerateKey")
 	}
-	return Key{unique.Make(b)}, nil
+	return makeKey(b), nil
 }
 
 // IsZero reports whether k is no key.
@@ -65,7 +71,7 @@ func (k Key) Secret() string {
 	if k.IsZero() {
 		return ""
 	}
-	b := k.h.Value()
+	b := k.bytes()
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
@@ -75,7 +81,7 @@ func (k Key) Secret() string {
 func (k Key) Derive(label string) [32]byte {
 	var secret []byte
 	if !k.IsZero() {
-		b := k.h.Value()
+		b := k.bytes()
 		secret = b[:]
 	}
 	d, err := hkdf.Key(sha256.New, secret, nil, label, 32)

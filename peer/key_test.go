@@ -80,11 +80,11 @@ func TestParseKeyRefuses(t *testing.T) {
 
 func TestKeyNeverPrintsItself(t *testing.T) {
 	k := GenerateKey()
-	raw := k.h.Value()
+	raw := k.bytes()
 	secrets := []string{
 		k.Secret(), base64.StdEncoding.EncodeToString(raw[:])[:20],
-		fmt.Sprintf("%x", raw[:8]), fmt.Sprintf("%X", raw[:8]), fmt.Sprintf("%d", raw[:4])[1:8],
-		string(raw[:8]), strings.Trim(fmt.Sprintf("%#v", raw[:4]), "[]byte{}"),
+		fmt.Sprintf("%x", raw[:8]), fmt.Sprintf("%X", raw[:8]), fmt.Sprintf("%d", raw[:6])[1:12],
+		string(raw[:8]), strings.Trim(fmt.Sprintf("%#v", raw[:5]), "[]byte{}"),
 	}
 	type inside struct {
 		Open   Key
