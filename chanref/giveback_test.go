@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // What lies in a receiver's channel when it closes goes back, and arrives at
@@ -134,7 +135,7 @@ func closeUnderReaders[T any](t *testing.T, rounds, buffer int, value func(int) 
 			})
 		}
 		// A look comes at any time.
-		stop := make(chan struct{})
+		stop, late := make(chan struct{}), time.After(patience)
 		if buffer > 0 {
 			got.Go(func() {
 				for {
@@ -163,7 +164,7 @@ func closeUnderReaders[T any](t *testing.T, rounds, buffer int, value func(int) 
 				counts[name(v)]++
 			case v := <-last:
 				counts[name(v)]++
-			case <-testContext(t).Done():
+			case <-late:
 				t.Fatalf("round %d: only %d of %d values came: %+v", round, n, senders*values, sources[0].Stats())
 			}
 		}

@@ -8,10 +8,10 @@ import (
 // maxBatch is how many bytes of values go into one frame.
 const maxBatch = mux.MaxFrame
 
-// Flags of OPEN: what the receiving end must know of the sending one.
+// Flags of OPEN and ACCEPT: what the two ends must know of each other.
 const (
 	flagBroadcast  = 1 << iota // its values go nowhere else, so they are not given back
-	flagLossy                  // it waits for nobody: the oldest value makes room
+	flagLossy                  // it waits for nobody, or is not waited for: the oldest value makes room
 	flagAtMostOnce             // what lies in the receiver's channel stays there
 )
 
@@ -94,6 +94,7 @@ func (s *Source[T]) hearOutlet(o *outlet[T]) {
 	}
 	if t.accepted != nil {
 		o.live, o.limit = true, t.accepted.Limit
+		o.lossy = o.lossy || t.accepted.Flags&flagLossy != 0
 	}
 	if t.written != nil {
 		o.recycle(t.written)

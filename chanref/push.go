@@ -35,7 +35,11 @@ func (s *Sink[T]) serve(in *mux.In) {
 		in.Refuse(mux.CodeClosed, "the receiving end was closed")
 		return
 	}
-	in.Accept(u.taken + uint64(cap(s.c)) + s.window)
+	accept := mux.Accept{Limit: u.taken + uint64(cap(s.c)) + s.window}
+	if s.cfg.Lossy {
+		accept.Flags |= flagLossy
+	}
+	in.Accept(accept)
 	err = s.receive(u, reader)
 	clean := err == io.EOF && in.Clean()
 	if err != nil && err != io.EOF && err != errGone && err != mux.ErrStopped {
@@ -221,7 +225,7 @@ func (p *pusher[T]) makeRoom() bool {
 		s.mu.Lock()
 		s.k.settle(s.k.pushed, uint64(len(s.c)))
 		may := s.k.runs.len() > 0 && s.k.runs.front().u.lossy
-		s.still = may // what is taken out here was not taken by the program
+		s.k.frozen = may
 		s.mu.Unlock()
 		if may {
 			select {
@@ -230,7 +234,7 @@ func (p *pusher[T]) makeRoom() bool {
 			default:
 			}
 			s.mu.Lock()
-			s.still = false
+			s.k.frozen = false
 			s.mu.Unlock()
 		}
 		select {
@@ -256,7 +260,9 @@ func (s *Sink[T]) dropOldest(v T) {
 	for place+1 < s.k.pushed && !s.bits.same(&s.vals[place%size], &v) {
 		place++
 	}
+	s.k.frozen = false
 	s.k.settle(s.k.pushed, s.k.pushed-place)
+	s.k.frozen = true
 	u := s.k.runs.front().u
 	if u.lossy {
 		u.drop(u.taken+1, mux.CodeLossy, "the receiver's channel was full")
@@ -346,9 +352,6 @@ func (s *Sink[T]) wipe(taken uint64, some int) {
 	if s.vals == nil || taken < s.wiped+uint64(some) {
 		return
 	}
-	if size := uint64(len(s.vals)); s.pushes > size {
-		s.wiped = max(s.wiped, s.pushes-size) // newer values lie in the older places
-	}
 	// Places further back were used again for newer values.
 	s.wiped = max(s.wiped, s.pushes-min(s.pushes, uint64(len(s.vals))))
 	var zero T
@@ -375,11 +378,6 @@ func (s *Sink[T]) ack(u *use, always bool) {
 // to come again.
 func (s *Sink[T]) look() (moved, again bool) {
 	s.mu.Lock()
-	if s.ended || s.still {
-		s.ticking = !s.ended
-		s.mu.Unlock()
-		return false, !s.ended
-	}
 	before := s.k.taken
 	s.k.settle(s.k.pushed, uint64(len(s.c)))
 	var due []*use

@@ -49,8 +49,7 @@ type Sink[T any] struct {
 	odd     map[mux.ID]bool // senders of another type
 	last    bool            // no sender is awaited any more
 	ticking bool
-	still   bool // a value is being taken out of the channel to make room
-	ended   bool // the channel is about to be closed: the books are Close's
+	ended   bool
 	err     error
 }
 
@@ -105,11 +104,9 @@ func (s *Sink[T]) admit(in *mux.In) *use {
 // leave ends u. A clean end is its sender's close.
 func (s *Sink[T]) leave(u *use, clean bool) {
 	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
-		return // Close tells the sender, and needs u for that
+	if !s.ended {
+		u.keeps = false // nobody will hear what comes back: it stays to be read
 	}
-	u.keeps = false
 	upTo, replaced := u.next-1, s.uses[u.end] != u
 	if !replaced {
 		delete(s.uses, u.end)
@@ -193,8 +190,7 @@ func (s *Sink[T]) closeChan() {
 }
 
 // Abort ends the sink at once: what lies in the channel can still be read,
-// then it is closed, and Err is err. It tells senders nothing: they hear of it
-// by the end of their sessions.
+// then it is closed, and Err is err.
 func (s *Sink[T]) Abort(err error) {
 	s.mu.Lock()
 	if s.ended {

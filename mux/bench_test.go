@@ -47,7 +47,7 @@ func benchBatches(b *testing.B, kind string, outs, size int) {
 	done.Add(outs)
 	h := &handler{serve: func(in *In) {
 		defer done.Done()
-		in.Accept(1 << 60)
+		in.Accept(Accept{Limit: 1 << 60})
 		var n uint64
 		for {
 			f, err := in.Next()

@@ -99,11 +99,11 @@ func (s *Session) readControl(ctl stream) error {
 func (s *Session) hear(typ byte, body []byte) error {
 	switch typ {
 	case frameAccept:
-		use, limit, bytes, err := parseAccept(body)
+		use, bytes, a, err := parseAccept(body)
 		if err != nil {
 			return err
 		}
-		return s.hearAccept(use, limit, bytes)
+		return s.hearAccept(use, bytes, a)
 	case frameRefuse:
 		use, r, err := parseRefuse(body)
 		if err != nil {
@@ -169,7 +169,7 @@ func (s *Session) find(use uint64, typ byte) (*Out, error) {
 // told tells whether o's Feedback still wants to hear. s.mu is held.
 func (o *Out) told() bool { return !o.dead && !o.closed }
 
-func (s *Session) hearAccept(use, limit, bytes uint64) error {
+func (s *Session) hearAccept(use, bytes uint64, a Accept) error {
 	s.mu.Lock()
 	o, err := s.find(use, frameAccept)
 	if o == nil {
@@ -186,7 +186,7 @@ func (s *Session) hearAccept(use, limit, bytes uint64) error {
 	s.raise(o, bytes)
 	s.mu.Unlock()
 	if tell {
-		o.fb.Accepted(Accept{Limit: limit})
+		o.fb.Accepted(a)
 	}
 	return nil
 }

@@ -29,11 +29,11 @@ func TestControlFramesOutOfTurn(t *testing.T) {
 		accepted, closed bool
 		frame            []byte
 	}{
-		"accept twice":            {true, false, appendAccept(nil, 1, 1, 1)},
+		"accept twice":            {true, false, appendAccept(nil, 1, 1, Accept{Limit: 1})},
 		"refuse after accept":     {true, false, appendRefuse(nil, 1, Refuse{Code: CodeType})},
 		"ack before accept":       {false, false, appendAck(nil, 1, 1, Ack{})},
 		"stop before accept":      {false, false, appendStop(nil, 1, stop, false)},
-		"accept of no use":        {false, false, appendAccept(nil, 2, 1, 1)},
+		"accept of no use":        {false, false, appendAccept(nil, 2, 1, Accept{Limit: 1})},
 		"ack of use 0":            {true, false, appendAck(nil, 0, 1, Ack{})},
 		"stop of no use":          {true, false, appendStop(nil, 7, stop, false)},
 		"done before close":       {true, false, appendDone(nil, 1)},
@@ -73,7 +73,7 @@ func TestLateFrames(t *testing.T) {
 		t.Fatal("no stream")
 	}
 	for _, frame := range [][]byte{
-		appendAccept(nil, 1, 1, 1), appendAck(nil, 1, 1<<50, Ack{Taken: 9}), appendRefuse(nil, 1, Refuse{Code: CodeType}),
+		appendAccept(nil, 1, 1, Accept{Limit: 1}), appendAck(nil, 1, 1<<50, Ack{Taken: 9}), appendRefuse(nil, 1, Refuse{Code: CodeType}),
 		appendStop(nil, 1, Stop{Code: CodeClosed}, false),
 	} {
 		if err := s.hear(frameOf(frame)); err != nil {
@@ -213,7 +213,7 @@ func FuzzPeer(f *testing.F) {
 	}
 	op := appendOpen(nil, &Open{Use: 1, First: 1}, true)
 	f.Add(append(append(syn, data(3, op)...), data(3, numbers(NewBatch(ID{}), 1, 3).dataHead())...))
-	f.Add(append(append(syn, data(1, appendAttach(nil, &Attach{}))...), data(1, appendAccept(nil, 1, 1, 1))...))
+	f.Add(append(append(syn, data(1, appendAttach(nil, &Attach{}))...), data(1, appendAccept(nil, 1, 1, Accept{Limit: 1}))...))
 	f.Add(append(append(syn, data(3, op)...), data(3, appendClose(nil, true))...))
 	f.Add(append(syn, yHeaderBytes(yWindow, yFIN, 3, 0)...))
 	f.Fuzz(func(t *testing.T, stream []byte) {

@@ -19,7 +19,7 @@ const (
 
 // On the control stream, where use is always one that the side which hears it opened:
 const (
-	frameAccept    = 16 // use, limit, byte limit
+	frameAccept    = 16 // use, limit, byte limit, flags
 	frameRefuse    = 17 // use, code, text
 	frameAck       = 18 // use, taken, limit, byte limit, drops
 	frameStop      = 19 // use, code, text, up to, more?, runs not taken: with more, another STOP of the use follows
@@ -110,12 +110,13 @@ func appendClose(dst []byte, clean bool) []byte {
 	return appendBool(append(dst, frameClose, 1), clean)
 }
 
-func appendAccept(dst []byte, use, limit, bytes uint64) []byte {
+func appendAccept(dst []byte, use, bytes uint64, a Accept) []byte {
 	start := len(dst)
 	dst = begin(dst, frameAccept)
 	dst = binary.AppendUvarint(dst, use)
-	dst = binary.AppendUvarint(dst, limit)
+	dst = binary.AppendUvarint(dst, a.Limit)
 	dst = binary.AppendUvarint(dst, bytes)
+	dst = append(dst, a.Flags)
 	return finish(dst, start)
 }
 

@@ -46,8 +46,8 @@ func TestFramesRoundTrip(t *testing.T) {
 	if o, _, err := parseOpen(body); err != nil || o.Text != long {
 		t.Errorf("a text that is too long is cut: %v", err)
 	}
-	_, body = cut(t, appendAccept(nil, 1, 2, 3))
-	if u, l, n, err := parseAccept(body); err != nil || u != 1 || l != 2 || n != 3 {
+	_, body = cut(t, appendAccept(nil, 1, 3, Accept{Limit: 2}))
+	if u, n, a, err := parseAccept(body); err != nil || u != 1 || a.Limit != 2 || n != 3 {
 		t.Error("accept")
 	}
 	_, body = cut(t, appendRefuse(nil, 9, Refuse{CodeType, "no"}))
@@ -226,7 +226,7 @@ func TestReaderChunks(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	o := Open{Use: 3, Target: Target{"jobs", ID{1}}, First: 1, Schema: []byte("s"), Text: "t"}
 	for _, frame := range [][]byte{
-		appendOpen(nil, &o, true), appendOpen(nil, &o, false), appendAccept(nil, 1, 2, 3), appendDone(nil, 8),
+		appendOpen(nil, &o, true), appendOpen(nil, &o, false), appendAccept(nil, 1, 3, Accept{Limit: 2}), appendDone(nil, 8),
 		appendRefuse(nil, 1, Refuse{CodeType, "no"}), appendAck(nil, 1, 2, Ack{3, 4, []Drop{{5, 6, CodeDecode, "d"}}}),
 		appendStop(nil, 1, Stop{CodeClosed, "c", 9, []Run{{1, 2}, {5, 1}}}, false), appendClose(nil, true),
 		appendAttach(nil, &Attach{Target: Target{Name: "x"}}), numbers(NewBatch(ID{}), 1, 4).dataHead(),
@@ -242,8 +242,8 @@ func FuzzParse(f *testing.F) {
 				again = appendOpen(nil, &o, whole)
 			}
 		case frameAccept:
-			if u, l, n, err := parseAccept(body); err == nil {
-				again = appendAccept(nil, u, l, n)
+			if u, n, a, err := parseAccept(body); err == nil {
+				again = appendAccept(nil, u, n, a)
 			}
 		case frameRefuse:
 			if u, r, err := parseRefuse(body); err == nil {

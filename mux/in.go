@@ -52,7 +52,7 @@ type In struct {
 	queued   bool
 	answered bool   // ACCEPT or REFUSE was called for
 	todo     saying // what is to be said
-	accept   uint64
+	accept   Accept
 	ack      Ack
 	refuse   Refuse
 	stop     Stop
@@ -87,16 +87,16 @@ func (in *In) Done() <-chan struct{} { return in.done }
 
 func (in *In) closeDone() { in.doneOnce.Do(func() { close(in.done) }) }
 
-// Accept answers the Open with yes: numbers up to limit may be sent. Only the first
+// Accept answers the Open with yes: numbers up to a.Limit may be sent. Only the first
 // Accept or Refuse counts.
-func (in *In) Accept(limit uint64) {
+func (in *In) Accept(a Accept) {
 	in.s.mu.Lock()
 	defer in.s.mu.Unlock()
 	if in.answered {
 		return
 	}
-	in.answered, in.accept = true, limit
-	in.ack.Limit = max(in.ack.Limit, limit)
+	in.answered, in.accept = true, a
+	in.ack.Limit = max(in.ack.Limit, a.Limit)
 	in.queue(sayAccept)
 }
 
@@ -184,7 +184,7 @@ func (in *In) say(dst []byte) []byte {
 	use, what := in.open.Use, in.todo
 	in.todo &= sayDone
 	if what&sayAccept != 0 {
-		dst = appendAccept(dst, use, in.accept, in.allow())
+		dst = appendAccept(dst, use, in.allow(), in.accept)
 	}
 	if what&sayAck != 0 && in.answered && what&sayRefuse == 0 {
 		n := min(len(in.ack.Drops), maxDropsPerFrame)

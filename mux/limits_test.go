@@ -54,7 +54,7 @@ func prober(t *testing.T, s *Session, name string) func() {
 
 // take serves a use by taking everything.
 func take(in *In) {
-	in.Accept(1 << 40)
+	in.Accept(Accept{Limit: 1 << 40})
 	var n uint64
 	for {
 		f, err := in.Next()
@@ -72,7 +72,7 @@ func TestStalledUse(t *testing.T) {
 		release := make(chan struct{})
 		h := &handler{serve: func(in *In) {
 			if in.Open().Target.Name == "stalled" {
-				in.Accept(1 << 40)
+				in.Accept(Accept{Limit: 1 << 40})
 				select {
 				case <-release:
 				case <-in.Done():
@@ -105,7 +105,7 @@ func TestLargeValues(t *testing.T) {
 	kinds(t, func(t *testing.T, connect func(Handler, Config) (a, b *Session)) {
 		got := make(chan Frame, 1)
 		h := &handler{serve: func(in *In) {
-			in.Accept(1 << 40)
+			in.Accept(Accept{Limit: 1 << 40})
 			for {
 				f, err := in.Next()
 				if err != nil {
@@ -157,7 +157,7 @@ func TestLargeValuesShareABudget(t *testing.T) {
 				take(in)
 				return
 			}
-			in.Accept(1 << 40)
+			in.Accept(Accept{Limit: 1 << 40})
 			if _, err := in.Next(); err != nil {
 				return
 			}
@@ -209,7 +209,7 @@ func TestWindowGrows(t *testing.T) {
 	kinds(t, func(t *testing.T, connect func(Handler, Config) (a, b *Session)) {
 		ins, ended := make(chan *In, 1), make(chan struct{}, 1)
 		h := &handler{serve: func(in *In) {
-			in.Accept(1 << 40)
+			in.Accept(Accept{Limit: 1 << 40})
 			for {
 				if _, err := in.Next(); err != nil {
 					ended <- struct{}{}

@@ -130,13 +130,14 @@ func parseClose(body []byte) (clean bool, err error) {
 	return clean, nil
 }
 
-func parseAccept(body []byte) (use, limit, bytes uint64, err error) {
+func parseAccept(body []byte) (use, bytes uint64, a Accept, err error) {
 	c := cursor{b: body}
-	use, limit, bytes = c.uvarint(), c.uvarint(), c.uvarint()
+	use, a.Limit, bytes = c.uvarint(), c.uvarint(), c.uvarint()
+	a.Flags = c.byte()
 	if !c.end() {
 		err = malformed(frameAccept)
 	}
-	return use, limit, bytes, err
+	return use, bytes, a, err
 }
 
 func parseRefuse(body []byte) (use uint64, r Refuse, err error) {

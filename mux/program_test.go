@@ -98,7 +98,7 @@ func (p *program) Serve(in *In) {
 		in.Refuse(CodeNoSuch, "no")
 		return
 	}
-	in.Accept(1000)
+	in.Accept(Accept{Limit: 1000})
 	for frames := 0; ; frames++ {
 		if u.mode == modeStalls {
 			select {

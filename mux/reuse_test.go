@@ -10,7 +10,7 @@ func TestStreamsAreUsedAgain(t *testing.T) {
 	kinds(t, func(t *testing.T, connect func(Handler, Config) (a, b *Session)) {
 		got := make(chan uint64, 1)
 		a, _ := connect(&handler{serve: func(in *In) {
-			in.Accept(10)
+			in.Accept(Accept{Limit: 10})
 			f, err := in.Next()
 			if err != nil {
 				t.Errorf("Next: %v", err)
@@ -181,7 +181,7 @@ func TestTooManySchemas(t *testing.T) {
 		o := open("x")
 		o.Hash, o.Schema = ID{byte(i), byte(i >> 8)}, make([]byte, maxSchema)
 		a.Open(o, f)
-		if e := want(t, "an answer", f.events); e != any(Accept{1 << 40}) {
+		if e := want(t, "an answer", f.events); e != any(Accept{Limit: 1 << 40}) {
 			if r, ok := e.(Refuse); !ok || r.Code != CodeLimit || i < maxSchemaBytes/maxSchema {
 				t.Fatalf("schema %d: %#v", i, e)
 			}

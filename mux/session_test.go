@@ -17,7 +17,7 @@ func TestOneUse(t *testing.T) {
 			if o.Target.Name != "jobs" || string(o.Schema) != "schema" || o.Text != "text" || o.First != 1 || o.Hash != (ID{1}) {
 				t.Errorf("open %+v", o)
 			}
-			in.Accept(100)
+			in.Accept(Accept{Limit: 100})
 			var all []uint64
 			for {
 				f, err := in.Next()
@@ -98,7 +98,7 @@ func TestStop(t *testing.T) {
 			drops = append(drops, Drop{First: 1 + 2*i, Count: 1, Code: CodeDecode, Text: "no"})
 		}
 		h := &handler{serve: func(in *In) {
-			in.Accept(1)
+			in.Accept(Accept{Limit: 1})
 			in.Ack(Ack{Taken: 7, Limit: 9, Drops: drops})
 			in.Stop(st)
 			<-in.Done()

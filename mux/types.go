@@ -38,7 +38,10 @@ type Attach struct {
 }
 
 // Accept answers an Open: values up to number Limit may be sent.
-type Accept struct{ Limit uint64 }
+type Accept struct {
+	Limit uint64
+	Flags uint8 // opaque: for the layers above
+}
 
 // Refuse answers an Open with no.
 type Refuse struct {

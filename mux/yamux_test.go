@@ -34,7 +34,7 @@ func TestBuffersShrink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		serving, release := make(chan *In, 1), make(chan struct{})
 		a, b := Pair(&handler{serve: func(in *In) {
-			in.Accept(1 << 40)
+			in.Accept(Accept{Limit: 1 << 40})
 			serving <- in
 			<-release
 			take(in)
