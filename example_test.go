@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/matveynator/netchan"
@@ -236,7 +236,7 @@ func ExampleBroadcast() {
 // mesh. A value that the listener sends goes to whichever dialer is ready first.
 func ExampleListen() {
 	defer useKey(netchan.GenerateKey())() // or the user's own, the same for both
-	const addr = "127.0.0.1:19876"
+	addr := freeAddr()                    // such as "10.0.0.1:9999"
 	client := make(chan error, 1)
 	go func() {
 		send, receive, err := netchan.Dial(addr) // waits for the listener
@@ -255,15 +255,31 @@ func ExampleListen() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	var doubled []int
-	for i := range 3 {
-		send <- i + 1
-		doubled = append(doubled, (<-receive).(int))
+	go func() {
+		for i := range 3 {
+			send <- i
+		}
+		close(send) // ends the client's loop
+	}()
+	for doubled := range receive { // until the last client has gone
+		fmt.Println(doubled)
 	}
-	close(send) // ends the client's loop
-	slices.Sort(doubled)
-	fmt.Println(doubled, <-client)
-	// Output: [2 4 6] <nil>
+	fmt.Println("client:", <-client)
+	// Output:
+	// 0
+	// 2
+	// 4
+	// client: <nil>
+}
+
+// freeAddr is an address on which nobody listens.
+func freeAddr() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // useKey makes key the DefaultKey until the function it returns is called.

@@ -2,6 +2,7 @@ package netchan_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -137,3 +138,8 @@ func TestTwoNodes(t *testing.T) {
 		t.Fatal(s.Err())
 	}
 }
+
+// afterQuiet is closed after quietTime: a test that nothing happens watches so long.
+func afterQuiet(t testing.TB) <-chan time.Time { return time.After(quietTime) }
+
+func isErr(err, target error) bool { return errors.Is(err, target) }

@@ -6,6 +6,10 @@ import "time"
 const (
 	drainFirst = time.Millisecond
 	drainLast  = 100 * time.Millisecond
+
+	// drainBurst is how many values are taken at a time, however many senders
+	// there are: nobody shall wait for their end.
+	drainBurst = 1024
 )
 
 // drain takes what is sent to a channel whose source has ended, so that no
@@ -21,21 +25,21 @@ func drain[T any](c <-chan T, count func()) {
 		if c == nil {
 			return
 		}
-		for {
+		wait := interval
+		interval = min(2*interval, drainLast)
+		for n, more := 0, true; more && n < drainBurst; n++ {
 			select {
 			case _, ok := <-c:
 				if !ok {
 					return
 				}
 				count()
-				interval = drainFirst
-				continue
+				wait, interval = drainFirst, 2*drainFirst
 			default:
+				more = false
 			}
-			break
 		}
-		time.AfterFunc(interval, look)
-		interval = min(2*interval, drainLast)
+		time.AfterFunc(wait, look) // last: it may run at once
 	}
 	look()
 }

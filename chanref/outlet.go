@@ -199,10 +199,6 @@ func (o *outlet[T]) start() *mux.Batch {
 		b = mux.NewBatch(o.src.hash)
 	}
 	o.queue = append(o.queue, b)
-	if !o.dirty {
-		o.dirty = true
-		o.src.dirty = append(o.src.dirty, o)
-	}
 	return b
 }
 
@@ -218,6 +214,10 @@ func (o *outlet[T]) grown(b *mux.Batch, before int) {
 	}
 	b.Count++
 	o.queued += size
+	if !o.dirty {
+		o.dirty = true
+		o.src.dirty = append(o.src.dirty, o)
+	}
 	if o.queued >= maxBatch {
 		o.handOver()
 		o.blocked = o.queued >= maxBatch
@@ -279,15 +279,4 @@ func (s *Source[T]) flush() {
 		}
 	}
 	s.dirty = s.dirty[:0]
-}
-
-// unsent says whether a batch has not left for mux.
-func (s *Source[T]) unsent() bool {
-	for _, l := range s.d.lanes {
-		// One that could not be encoded may have left an empty batch.
-		if q := l.o.queue; len(q) > 0 && q[0].Count > 0 {
-			return true
-		}
-	}
-	return false
 }

@@ -254,7 +254,7 @@ func (s *Source[T]) over() bool {
 	} else if !s.stopping || s.fromC < s.stopAt {
 		return false
 	}
-	if len(s.d.back) > 0 || len(s.deliveries) > 0 || s.d.inFlight() > 0 || s.unsent() {
+	if len(s.d.back) > 0 || len(s.deliveries) > 0 || s.d.inFlight() > 0 {
 		return false
 	}
 	return !s.closed || s.toldAll()

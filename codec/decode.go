@@ -136,7 +136,7 @@ func (d *decoder) step(s *readStep, b []byte, p unsafe.Pointer) ([]byte, error) 
 	case opBytes, opBytesString, opStringBytes, opBinary:
 		return d.bytes(s, b, p)
 	case opArray:
-		return d.array(s.sub, b, p)
+		return d.elems(s.sub, s.sub.n, b, p)
 	}
 	if s.op == opNew { // not nested where it was written
 		return d.alloc(s.sub, b, p)
@@ -174,7 +174,7 @@ func (d *decoder) nested(s *readStep, b []byte, p unsafe.Pointer) ([]byte, error
 
 // alloc reads into a new variable and makes p point to it.
 func (d *decoder) alloc(sub *readSub, b []byte, p unsafe.Pointer) ([]byte, error) {
-	if err := d.take(1, max(sub.size, 1)); err != nil {
+	if err := d.take(1, max(sub.size, 1)); err != nil { // at least 1: what is sent may have no bytes
 		return nil, err
 	}
 	to := reflect.New(sub.typ).UnsafePointer()
@@ -210,15 +210,6 @@ func (d *decoder) bytes(s *readStep, b []byte, p unsafe.Pointer) ([]byte, error)
 		*(*[]byte)(p) = append(make([]byte, 0, len(b)), b...)
 	}
 	return rest, nil
-}
-
-func (d *decoder) array(sub *readSub, b []byte, p unsafe.Pointer) ([]byte, error) {
-	if sub.min == 0 { // the bytes don't bound how long this takes
-		if err := d.take(sub.n, 1); err != nil {
-			return nil, err
-		}
-	}
-	return d.elems(sub, sub.n, b, p)
 }
 
 // elems reads n values into variables that lie one after another.
@@ -269,7 +260,7 @@ func (d *decoder) list(sub *readSub, b []byte, p unsafe.Pointer) ([]byte, error)
 	}
 	size := sub.size
 	if sub.min == 0 {
-		size++ // and so is bounded how long this takes
+		size++ // so that what costs the sender nothing is bounded
 	}
 	if err := d.take(n, size); err != nil {
 		return nil, err

@@ -73,6 +73,15 @@ func nest(n int) *list {
 	return l
 }
 
+type blobs struct {
+	Next *blobs
+	B    []byte
+	S    []string
+	M    map[string]int
+	A    any
+	I    []int8
+}
+
 func TestDepth(t *testing.T) {
 	same(t, nest(MaxDepth-1))
 	if _, err := writer[list](t).Append(nil, nest(MaxDepth+1), nil); !errors.Is(err, ErrTooLarge) {
@@ -86,13 +95,25 @@ func TestDepth(t *testing.T) {
 	if got, err := convey[any](t, v); err != nil || !reflect.DeepEqual(got, v) {
 		t.Error(err)
 	}
-	// Bytes that say more than a writer would.
-	deep := make([]byte, 10000)
-	for i := range deep {
-		deep[i] = 1
-		if i%2 == 0 {
-			deep[i] = 0
+	// Where the writer stops is where the reader does, and skipping.
+	for n := MaxDepth - 5; n < MaxDepth+5; n++ {
+		var l *blobs
+		for range n {
+			l = &blobs{Next: l, B: []byte{1}, S: []string{"x"}, M: map[string]int{"a": 1}, A: 1, I: []int8{1}}
 		}
+		b, err := writer[*blobs](t).Append(nil, &l, nil)
+		if err == nil {
+			same(t, l)
+			arrives(t, struct{ A, B *blobs }{A: l.Next}, struct{ B *blobs }{})
+		}
+		if (err == nil) != (n < MaxDepth) {
+			t.Errorf("%d deep: %d bytes, %v", n, len(b), err)
+		}
+	}
+	// Bytes that say more than a writer would: an encoding, but for its depth.
+	deep := make([]byte, 10000)
+	for i := 1; i < len(deep)-1; i += 2 {
+		deep[i] = 1
 	}
 	var ce *CorruptError
 	var l list
@@ -110,7 +131,7 @@ func TestCountsAllocateNothing(t *testing.T) {
 	big := appendUvarint(nil, 1<<30)
 	read := func(name string, f func([]byte) error) {
 		t.Helper()
-		for _, head := range [][]byte{huge, big, appendUvarint(nil, 1002)} {
+		for _, head := range [][]byte{huge, big, appendUvarint(nil, 1002), appendUvarint(nil, 1<<16)} {
 			var err error
 			n := allocated(func() { err = f(append(head, make([]byte, 1000)...)) })
 			var ce *CorruptError
@@ -135,7 +156,7 @@ func TestCountsAllocateNothing(t *testing.T) {
 	read("binary", readAs[fails, fails])
 	read("skipped", readAs[struct{ A []string }, struct{}])
 	read("no elements' bytes", func(b []byte) error {
-		if b[0] == 0xEA { // 1002 of these are fine
+		if n, _, _ := uvarint(b); n <= 1<<16 { // so many of these are fine
 			return errShort()
 		}
 		return readAs[[]struct{}, []struct{}](b)

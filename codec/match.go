@@ -108,7 +108,7 @@ func (m *matcher) steps(out []readStep, n *node, t reflect.Type, off uintptr, na
 			s.op, s.sub = opRaw, &readSub{n: t.Len()}
 			break
 		}
-		s.op, s.sub = opArray, &readSub{size: t.Elem().Size(), n: t.Len(), min: n.elem.min}
+		s.op, s.sub = opArray, &readSub{size: t.Elem().Size(), n: t.Len()}
 		if s.sub.elem, err = m.prog(n.elem, t.Elem(), path+"[]"); err != nil {
 			return nil, err
 		}

@@ -123,6 +123,14 @@ func TestRootKinds(t *testing.T) {
 		same(t, struct{ hidden, A int64 }{A: x})
 		same(t, []struct{ hidden, A int64 }{{A: x}, {A: 2}})
 	}
+	same(t, []struct {
+		hidden bool
+		A      string
+	}{{A: "a"}, {A: "b"}})
+	same(t, []struct {
+		A      float64
+		hidden float64
+	}{{A: 1}, {A: 2}})
 	same(t, true)
 	same(t, "x")
 	same(t, [2][2]string{{"a", "b"}, {"c", "d"}})

@@ -15,6 +15,10 @@ const (
 	logPeriod = 10 * time.Second
 )
 
+// loud are those of memberlist's complaints that somebody has to do something
+// about. Most others are what the death of a node looks like.
+var loud = [...]string{"network may be misconfigured", "incompatible", "Conflicting address"}
+
 // logWriter turns memberlist's lines into records for slog, not too many.
 type logWriter struct {
 	ctx context.Context // nothing is logged once it has ended
@@ -42,8 +46,10 @@ func (w *logWriter) Write(line []byte) (int, error) {
 		return n, nil
 	}
 	level := slog.LevelDebug
-	if bytes.HasPrefix(line, []byte("[WARN]")) || bytes.HasPrefix(line, []byte("[ERR")) {
-		level = slog.LevelWarn
+	for _, l := range loud {
+		if bytes.Contains(line, []byte(l)) {
+			level = slog.LevelWarn
+		}
 	}
 	if !w.log.Enabled(w.ctx, level) {
 		return n, nil

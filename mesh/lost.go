@@ -5,8 +5,10 @@ import (
 	"time"
 )
 
-// maxLost bounds the dead members that are looked for.
-const maxLost = 32
+const (
+	maxLost   = 32              // dead members that are looked for
+	lostFirst = 3 * time.Second // what is only slow comes back by itself before
+)
 
 // lostMember is a member that died without a goodbye: perhaps only the network
 // between us is broken.
@@ -52,7 +54,7 @@ func (m *Mesh) search(ctx context.Context, mb Member) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(b.next(seedFresh, seedLimit)):
+		case <-time.After(b.next(lostFirst, seedLimit)):
 		}
 		if m.Alive(mb.ID) || ctx.Err() != nil {
 			return

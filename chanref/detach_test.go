@@ -1,0 +1,378 @@
+package chanref
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/matveynator/netchan/mux"
+)
+
+// A source that is closed delivers what its channel held, and leaves without
+// telling that the channel is closed. Later sends complete and are counted.
+func TestSourceClose(t *testing.T) {
+	forBuffers(t, func(t *testing.T, buffer int) {
+		w := newWorld(t)
+		c, src := newSource[int](w, buffer)
+		d, sink := newSink[int](w, 4)
+		for i := range buffer {
+			send(t, c, i)
+		}
+		src.Close()
+		src.Close()
+		synctest.Wait()
+		if buffer > 0 {
+			select {
+			case <-src.Done():
+				t.Fatal("the source has ended, and its values are not delivered")
+			default:
+			}
+		}
+		src.Connect(w.link("b"), to(sink), "b")
+		for i := range buffer {
+			if v := receive(t, d); v != i {
+				t.Fatalf("got %d, want %d", v, i)
+			}
+		}
+		ended(t, "the source", src.Done())
+		if src.Err() != ErrClosed {
+			t.Fatal(src.Err())
+		}
+		for i := range 20 {
+			send(t, c, 100+i)
+		}
+		settled()
+		select {
+		case v, ok := <-d:
+			t.Fatalf("the receiver gets %d, %v", v, ok)
+		default:
+		}
+		if st := src.Stats(); int(st.Sent) != buffer+20 || int(st.Acknowledged) != buffer || st.Dropped != 20 || st.LastDrop != ErrClosed {
+			t.Fatalf("%+v", st)
+		}
+		if st := sink.Stats(); st.Senders != 0 {
+			t.Fatalf("%+v", st)
+		}
+		if err := src.Flush(t.Context()); err != nil {
+			t.Fatalf("Flush after the end: %v", err)
+		}
+		if err := src.Deliver(t.Context(), 1); err != ErrClosed {
+			t.Fatalf("Deliver after the end: %v", err)
+		}
+		if err := src.WaitReceivers(t.Context(), 1); err != ErrClosed {
+			t.Fatalf("WaitReceivers after the end: %v", err)
+		}
+		// One that never closes its channel leaves the receiver open for others.
+		other, otherSrc := newSource[int](w, 0)
+		connect(t, otherSrc, w.link("c"), sink)
+		close(other)
+		if got := closed(t, d); len(got) > 0 {
+			t.Fatalf("%v came", got)
+		}
+	})
+}
+
+// What is sent while a closed source still delivers is not taken for what it
+// held.
+func TestSourceCloseTakesNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		c, src := newSource[int](w, 2)
+		d, sink := newSink[int](w, 1)
+		connect(t, src, w.link("b"), sink)
+		for i := range 4 { // one lies there, one is on its way, two in c
+			send(t, c, i)
+		}
+		settled()
+		src.Close()
+		synctest.Wait()
+		var senders sync.WaitGroup
+		for i := range 10 {
+			senders.Go(func() { c <- 100 + i })
+		}
+		for i := range 4 {
+			if v := receive(t, d); v != i {
+				t.Fatalf("got %d, want %d", v, i)
+			}
+			settled()
+		}
+		ended(t, "the source", src.Done())
+		senders.Wait()
+		settled()
+		if st := src.Stats(); st.Acknowledged != 4 || st.Dropped != 10 || len(d) > 0 {
+			t.Fatalf("%+v, %d values came", st, len(d))
+		}
+	})
+}
+
+// The close of the channel reaches the receivers when all is taken, by
+// whichever of them, and not before.
+func TestCloseIsToldLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		link := w.link("b")
+		c, src := newSource[int](w, 8)
+		quick, quickSink := newSink[int](w, 4)
+		slow, slowSink := newSink[int](w, 4)
+		connect(t, src, link, quickSink)
+		connect(t, src, link, slowSink)
+		for i := range 8 {
+			send(t, c, i)
+		}
+		close(c)
+		settled()
+		if len(quick) != 4 || len(slow) != 4 {
+			t.Fatalf("%d and %d values came", len(quick), len(slow))
+		}
+		for range 4 {
+			receive(t, quick)
+		}
+		pass(time.Minute)
+		select {
+		case <-quick:
+			t.Fatal("closed, and another receiver has values that may come back")
+		default:
+		}
+		slowSink.Close()
+		if got := closed(t, quick); len(got) != 4 {
+			t.Fatalf("%d values came back, want 4", len(got))
+		}
+		if got := closed(t, slow); len(got) != 0 || slowSink.Err() != nil {
+			t.Fatal(got, slowSink.Err())
+		}
+		ended(t, "the source", src.Done())
+		if st := src.Stats(); st.Acknowledged != 8 {
+			t.Fatalf("%+v", st)
+		}
+	})
+}
+
+// A receiver that is known, and has no stream when the channel is closed, hears
+// of it if it comes soon; the source does not wait for it for ever.
+func TestCloseWaitsForLateReceiver(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			c, src := newSource[int](w, 0)
+			d, sink := newSink[int](w, 0)
+			src.Know(map[mux.Target]string{to(sink): "b"})
+			close(c)
+			pass(lingerTime / 2)
+			if !comes {
+				ended(t, "the source", src.Done())
+				return
+			}
+			select {
+			case <-src.Done():
+				t.Fatal("the source has not waited")
+			default:
+			}
+			src.Connect(w.link("b"), to(sink), "b")
+			closed(t, d)
+			ended(t, "the source", src.Done())
+		})
+	}
+}
+
+// A sender of a name that others still send to does not close the channel.
+func TestChannelOutlivesASender(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		link := w.link("b")
+		awaited := true
+		d, sink := newSink[int](w, 0, func(c *SinkConfig) {
+			c.Others = func(func(mux.ID) bool) bool { return awaited }
+		})
+		a, srcA := newSource[int](w, 0)
+		b, srcB := newSource[int](w, 0)
+		connect(t, srcA, link, sink)
+		connect(t, srcB, link, sink)
+		close(a)
+		ended(t, "the source", srcA.Done())
+		send(t, b, 1)
+		receive(t, d)
+		close(b)
+		settled()
+		select {
+		case <-d:
+			t.Fatal("closed, and the registry names another sender")
+		default:
+		}
+		awaited = false
+		sink.Evaluate()
+		closed(t, d)
+		// A service's channel stays open; Last ends that.
+		e, keep := newSink[int](w, 0, keepOpen)
+		c, src := newSource[int](w, 0)
+		connect(t, src, link, keep)
+		keep.Last()
+		send(t, c, 1)
+		receive(t, e)
+		close(c)
+		closed(t, e)
+	})
+}
+
+// A Flush that comes while the source ends finds that all was delivered.
+func TestFlushAtTheEnd(t *testing.T) {
+	w := newWorld(t)
+	link := w.link("b")
+	for range 300 {
+		c, src := newSource[int](w, 0)
+		d, sink := newSink[int](w, 0)
+		connect(t, src, link, sink)
+		send(t, c, 1)
+		receive(t, d)
+		var flushes sync.WaitGroup
+		flushes.Go(func() { close(c) })
+		for range 4 {
+			flushes.Go(func() {
+				if err := src.Flush(testContext(t)); err != nil {
+					t.Errorf("Flush: %v", err)
+				}
+			})
+		}
+		flushes.Wait()
+		closed(t, d)
+		ended(t, "the source", src.Done())
+	}
+}
+
+// Abort ends a source at once, and every call that waits with it.
+func TestAbortAnswersEverything(t *testing.T) {
+	why := errors.New("the node is closing")
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		c, src := newSource[int](w, 4)
+		d, sink := newSink[int](w, 1)
+		connect(t, src, w.link("b"), sink)
+		for i := range 5 { // one lies there, one is on its way, three in c
+			send(t, c, i)
+		}
+		synctest.Wait()
+		results := make(chan error, 4)
+		go func() { results <- src.Deliver(context.Background(), 9) }()
+		go func() { results <- src.Flush(context.Background()) }()
+		go func() { results <- src.WaitReceivers(context.Background(), 3) }()
+		synctest.Wait()
+		src.Abort(why)
+		src.Abort(errors.New("another"))
+		for range 3 {
+			if err := receive(t, results); err != why {
+				t.Fatalf("a call returned %v", err)
+			}
+		}
+		ended(t, "the source", src.Done())
+		if src.Err() != why || src.Flush(t.Context()) != why {
+			t.Fatal(src.Err())
+		}
+		settled()
+		if st := src.Stats(); st.Sent != 5 || st.Dropped != 5 || st.InFlight != 0 || st.Waiting != 0 || st.LastDrop == nil {
+			t.Fatalf("%+v", st)
+		}
+		if lines := w.log.with("values=3"); len(lines) != 1 { // two that were given out, and Deliver's
+			t.Fatalf("the log says %q", w.log.with(""))
+		}
+		// The receiver keeps what it has, and is not told of a close.
+		if v := receive(t, d); v != 0 {
+			t.Fatal(v)
+		}
+	})
+}
+
+// A delivery that has been sent is answered too.
+func TestAbortAnswersSentDelivery(t *testing.T) {
+	for _, mode := range []func(*SourceConfig){func(*SourceConfig) {}, broadcast, atMostOnce} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			_, src := newSource[int](w, 4, mode)
+			_, sink := newSink[int](w, 1)
+			connect(t, src, w.link("b"), sink)
+			result := make(chan error, 1)
+			go func() { result <- src.Deliver(context.Background(), 9) }()
+			settled()
+			src.Abort(ErrClosed)
+			if err := receive(t, result); err == nil {
+				t.Fatal("Deliver returned nil for a value that nobody took")
+			}
+			ended(t, "the source", src.Done())
+			if st := src.Stats(); st.Dropped != 1 {
+				t.Fatalf("%+v", st)
+			}
+			if lines := w.log.with("when a sender ended"); len(lines) != 1 {
+				t.Fatalf("the log says %q", w.log.with(""))
+			}
+		})
+	}
+}
+
+// The end of the table ends all, whatever it waits for; sends go on completing.
+func TestTableClose(t *testing.T) {
+	for _, sessionsFirst := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			link := w.link("b")
+			full, fullSrc := newSource[int](w, 1)
+			idle, idleSrc := newSource[int](w, 0)
+			d, sink := newSink[int](w, 2)
+			connect(t, fullSrc, link, sink)
+			for i := range 5 {
+				send(t, full, i)
+			}
+			if sessionsFirst {
+				cut(link)
+			}
+			why := errors.New("closed for a reason")
+			w.table.Close(why)
+			if got := closed(t, d); !slices.Equal(got, []int{0, 1}) || sink.Err() != why {
+				t.Fatalf("%v could be read, then %v", got, sink.Err())
+			}
+			for _, src := range []*Source[int]{fullSrc, idleSrc} {
+				ended(t, "a source", src.Done())
+				if src.Err() != why {
+					t.Fatal(src.Err())
+				}
+			}
+			for i := range 10 {
+				send(t, full, i)
+				send(t, idle, i)
+			}
+			// What is made in a closed table has ended.
+			late, lateSrc := newSource[int](w, 0)
+			lateD, _ := newSink[int](w, 0)
+			ended(t, "a source", lateSrc.Done())
+			send(t, late, 1)
+			closed(t, lateD)
+		})
+	}
+}
+
+// Nobody has to wait until those who send on an ended channel stop.
+func TestTableCloseUnderSenders(t *testing.T) {
+	w := newWorld(t)
+	c, src := newSource[int](w, 64)
+	stop := make(chan struct{})
+	var senders sync.WaitGroup
+	for range 8 {
+		senders.Go(func() {
+			for {
+				select {
+				case c <- 1:
+				case <-stop:
+					return
+				}
+			}
+		})
+	}
+	w.table.Close(ErrClosed)
+	ended(t, "the source", src.Done())
+	for dropped := src.Stats().Dropped; src.Stats().Dropped < dropped+5000; {
+		send(t, c, 1)
+	}
+	close(stop)
+	senders.Wait()
+}
