@@ -159,10 +159,13 @@ func TestCloseWaitsForLateReceiver(t *testing.T) {
 			w := newWorld(t)
 			c, src := newSource[int](w, 0)
 			d, sink := newSink[int](w, 0)
-			src.Know(map[mux.Target]string{to(sink): "b"})
+			there, thereSink := newSink[int](w, 0)
+			connect(t, src, w.link("c"), thereSink)
+			src.Know(map[mux.Target]string{to(sink): "b", to(thereSink): "c"})
 			close(c)
 			pass(lingerTime / 2)
 			if !comes {
+				closed(t, there)
 				ended(t, "the source", src.Done())
 				return
 			}
@@ -323,6 +326,7 @@ func TestTableClose(t *testing.T) {
 			for i := range 5 {
 				send(t, full, i)
 			}
+			settled()
 			if sessionsFirst {
 				cut(link)
 			}

@@ -42,7 +42,7 @@ func (s *Sink[T]) serve(in *mux.In) {
 	in.Accept(accept)
 	err = s.receive(u, reader)
 	clean := err == io.EOF && in.Clean()
-	if err != nil && err != io.EOF && err != errGone && err != mux.ErrStopped {
+	if broken := (*ProtocolError)(nil); errors.As(err, &broken) {
 		s.counts.warn(s.cfg.Logger, "netchan: a sender's stream has ended", "channel", s.cfg.Name,
 			"node", s.table.nodeName(in.Session()), "reason", err)
 	}

@@ -174,7 +174,7 @@ func (d *decoder) nested(s *readStep, b []byte, p unsafe.Pointer) ([]byte, error
 
 // alloc reads into a new variable and makes p point to it.
 func (d *decoder) alloc(sub *readSub, b []byte, p unsafe.Pointer) ([]byte, error) {
-	if err := d.take(1, max(sub.size, 1)); err != nil { // at least 1: what is sent may have no bytes
+	if err := d.take(1, sub.size); err != nil {
 		return nil, err
 	}
 	to := reflect.New(sub.typ).UnsafePointer()
@@ -277,11 +277,11 @@ func (d *decoder) mapping(sub *readSub, b []byte, p unsafe.Pointer) ([]byte, err
 	if err != nil || isNil {
 		return b, err
 	}
-	if cost := mapCost(n, sub.typ.Key().Size(), sub.typ.Elem().Size()); cost > uint64(d.left) {
+	cost := mapCost(n, sub.typ.Key().Size(), sub.typ.Elem().Size())
+	if cost > uint64(d.left) {
 		return nil, errTooLong()
-	} else {
-		d.left -= int(cost)
 	}
+	d.left -= int(cost)
 	m := reflect.MakeMapWithSize(sub.typ, n)
 	reflect.NewAt(sub.typ, p).Elem().Set(m)
 	x := sub.pool.get()
@@ -293,7 +293,7 @@ func (d *decoder) mapping(sub *readSub, b []byte, p unsafe.Pointer) ([]byte, err
 		if b, err = d.read(sub.key, b, key); err != nil {
 			return nil, at(err, "[key]")
 		}
-		if sub.any && !x.key.Comparable() {
+		if sub.checkKey && !x.key.Comparable() {
 			return nil, &ValueError{Path: "[key]", Why: "holds what can't be the key of a map"}
 		}
 		if b, err = d.read(sub.elem, b, elem); err != nil {

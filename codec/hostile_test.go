@@ -104,11 +104,20 @@ func TestDepth(t *testing.T) {
 		b, err := writer[*blobs](t).Append(nil, &l, nil)
 		if err == nil {
 			same(t, l)
-			arrives(t, struct{ A, B *blobs }{A: l.Next}, struct{ B *blobs }{})
+			arrives(t, struct{ A, B *blobs }{A: l}, struct{ B *blobs }{})
 		}
 		if (err == nil) != (n < MaxDepth) {
 			t.Errorf("%d deep: %d bytes, %v", n, len(b), err)
 		}
+	}
+	// Bytes count too, although they hold nothing that could be nested.
+	v = any([]byte{1})
+	for range (MaxDepth - 2) / 2 {
+		v = []any{v}
+	}
+	same(t, v)
+	if _, err := writer[*any](t).Append(nil, ptr(&v), nil); !errors.Is(err, ErrTooLarge) {
+		t.Error(err)
 	}
 	// Bytes that say more than a writer would: an encoding, but for its depth.
 	deep := make([]byte, 10000)

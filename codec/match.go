@@ -28,8 +28,9 @@ type readSub struct {
 	n    int       // opRaw, opArray: how many
 	min  int       // least bytes of an element, or of a key with its value
 	make maker     // opList
-	any  bool      // opMap: its keys hold anys, which may not be comparable
 	pool *scratchPool
+
+	checkKey bool // opMap: its keys hold anys, which may not be comparable
 }
 
 type pair struct {
@@ -122,7 +123,7 @@ func (m *matcher) steps(out []readStep, n *node, t reflect.Type, off uintptr, na
 			return no()
 		}
 		k, e := t.Key(), t.Elem()
-		s.op, s.sub = opMap, &readSub{typ: t, min: n.key.min + n.elem.min, pool: newScratchPool(k, e), any: holdsAny(k)}
+		s.op, s.sub = opMap, &readSub{typ: t, min: n.key.min + n.elem.min, pool: newScratchPool(k, e), checkKey: holdsAny(k)}
 		if s.sub.key, err = m.prog(n.key, k, path+"[key]"); err != nil {
 			return nil, err
 		}

@@ -6,8 +6,10 @@ import (
 	"hash/maphash"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
+	"time"
 )
 
 // The program below runs two slots against each other through every order of
@@ -370,20 +372,38 @@ func TestConcurrentDialsShareALink(t *testing.T) {
 	}
 }
 
-// A caller that gives up does not end the attempt for the others; the last one
-// does.
+// Callers share an attempt. One that gives up does not end it for the others;
+// the last one does.
 func TestGivingUpAnAttempt(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	silent, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = silent.Close() }()
-	a := testHost(t, GenerateKey())
+	to := target{addr: silent.Addr().String()}
+	a := testHost(t, GenerateKey(), func(c *Config) { c.tune.handshake = time.Hour })
+	waiting := func(n int) {
+		for ctx := testCtx(t); ctx.Err() == nil; {
+			a.mu.Lock()
+			at := a.attempts[to]
+			ok := at != nil && at.waiting == n
+			a.mu.Unlock()
+			if ok {
+				return
+			}
+			runtime.Gosched()
+		}
+		t.Fatalf("no attempt that %d callers wait for", n)
+	}
 	errs := make(chan error, 2)
 	ctx1, cancel1 := context.WithCancel(context.Background())
 	ctx2, cancel2 := context.WithCancel(context.Background())
-	go func() { _, err := a.Link(ctx1, silent.Addr().String(), NodeID{}); errs <- err }()
-	go func() { _, err := a.Link(ctx2, silent.Addr().String(), NodeID{}); errs <- err }()
+	defer cancel1()
+	defer cancel2()
+	go func() { _, err := a.Link(ctx1, to.addr, to.want); errs <- err }()
+	waiting(1)
+	go func() { _, err := a.Link(ctx2, to.addr, to.want); errs <- err }()
+	waiting(2)
 	conn, err := silent.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -393,12 +413,19 @@ func TestGivingUpAnAttempt(t *testing.T) {
 	if err := receive(t, errs); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+	waiting(1)
 	cancel2()
 	if err := receive(t, errs); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	// Nobody waits any more: the connection is closed, long before the limit.
-	if _, err := io.Copy(io.Discard, conn); err != nil {
-		t.Logf("closed with %v", err)
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.Copy(io.Discard, conn); isTimeout(err) {
+		t.Error("the attempt goes on")
+	}
+	_ = silent.SetDeadline(time.Unix(1, 0))
+	if c, err := silent.Accept(); err == nil {
+		_ = c.Close()
+		t.Error("there was a second connection")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -227,7 +228,8 @@ func TestNothingIsLeftAfterClose(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	key := GenerateKey()
 	links := make(chan *Link, 4)
-	a, b := testHost(t, key, collect(links)), testHost(t, key, collect(links))
+	long := func(c *Config) { c.tune.silence = time.Hour } // nothing ends by itself
+	a, b := testHost(t, key, collect(links), long), testHost(t, key, collect(links), long)
 	ctx := testCtx(t)
 	if _, err := a.Link(ctx, b.Addr(), b.ID()); err != nil {
 		t.Fatal(err)

@@ -14,9 +14,12 @@ func TestBadHandshakes(t *testing.T) {
 	links := make(chan *Link, 1)
 	h := testHost(t, GenerateKey(), shortHandshake, collect(links))
 	for name, f := range map[string]func(l *line){
-		"says nothing":     func(l *line) {},
-		"other magic":      func(l *line) { l.put([]byte(strings.Repeat("X", 300))) },
-		"other node":       func(l *line) { l.hello(func(h *hello) { h.node[0]++ }) },
+		"says nothing": func(l *line) {},
+		"other magic":  func(l *line) { l.put([]byte(strings.Repeat("X", 300))) },
+		"other node": func(l *line) {
+			l.hello(func(h *hello) { h.node[0]++ })
+			l.goOn(h)
+		},
 		"our node":         func(l *line) { l.hello(func(o *hello) { o.node = h.id }) },
 		"half a hello":     func(l *line) { l.put([]byte(helloMagic + "\x01\x00")) },
 		"no confirmation":  func(l *line) { l.hello() },
@@ -54,6 +57,16 @@ func TestBadHandshakes(t *testing.T) {
 	_ = h.Close()
 	if len(h.neighbours) != 0 {
 		t.Error("a node is remembered for nothing")
+	}
+}
+
+// goOn does what is left of a handshake after HELLO, if the host lets it.
+func (l *line) goOn(h *Host) {
+	l.wantHello()
+	if l.in.id.Compare(h.id) < 0 {
+		l.answer(answer{kind: answerNew, link: linkID{9}, number: 9})
+	} else if a, err := readAnswer(l.r); err == nil {
+		l.answer(answer{kind: answerNew, link: a.link, number: 9})
 	}
 }
 
@@ -166,6 +179,30 @@ func TestPeerForgotTheLink(t *testing.T) {
 		}
 		if all := h.Links(); len(all) != 1 || all[0] != next || next.Err() != nil {
 			t.Errorf("%d links", len(all))
+		}
+	}
+}
+
+// What has been received is acknowledged at each quarter of a megabyte, also when
+// nothing else is written and no heartbeat is due.
+func TestReceivedIsAcknowledged(t *testing.T) {
+	links := make(chan *Link, 1)
+	h := testHost(t, GenerateKey(), collect(links), func(c *Config) { c.tune.heartbeat = time.Hour })
+	l := newInsider(t, h, true).dial(h)
+	l.link(h)
+	drain(t, receive(t, links))
+	const part = 64 << 10
+	for i := range 9 {
+		l.record(record{kind: recordData, length: part, start: uint64(i * part)}, strings.Repeat("x", part))
+		if i != 3 && i != 7 {
+			continue
+		}
+		head := make([]byte, recordHead)
+		if _, err := io.ReadFull(l.r, head); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := parseRecord(head); err != nil || r.kind != recordAck || r.received != uint64(i+1)*part {
+			t.Fatalf("%+v, %v", r, err)
 		}
 	}
 }

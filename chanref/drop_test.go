@@ -1,0 +1,383 @@
+package chanref
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/matveynator/netchan/codec"
+	"github.com/matveynator/netchan/mux"
+)
+
+// testDrops sends values of which some can't be had at the receiver: they are
+// dropped, counted and named, and the channel goes on.
+func testDrops[S, R comparable](t *testing.T, good, bad S, goodThere R, code mux.Code, text string) {
+	forBuffers(t, func(t *testing.T, buffer int) {
+		w := newWorld(t)
+		c, src := newSource[S](w, buffer)
+		d, sink := newSink[R](w, buffer)
+		connect(t, src, w.link("b"), sink)
+		var got []R
+		var reading sync.WaitGroup
+		reading.Go(func() { got = closed(t, d) })
+		for range 3 {
+			send(t, c, good)
+			send(t, c, bad)
+		}
+		var drop *DropError
+		if err := src.Deliver(t.Context(), bad); !errors.As(err, &drop) || drop.Code != code || !strings.Contains(drop.Text, text) {
+			t.Fatalf("Deliver: %v", err)
+		}
+		if err := src.Deliver(t.Context(), good); err != nil {
+			t.Fatalf("Deliver of a good value: %v", err)
+		}
+		flushed := make(chan error, 1)
+		send(t, c, bad)
+		go func() { flushed <- src.Flush(t.Context()) }()
+		receive(t, flushed) // nil if the drop was heard of before the call
+		settled()
+		if err := src.Flush(t.Context()); err != nil {
+			t.Fatalf("Flush after it: %v", err)
+		}
+		close(c)
+		reading.Wait()
+		if want := slices.Repeat([]R{goodThere}, 4); !slices.Equal(got, want) {
+			t.Fatalf("got %v, want %v", got, want)
+		}
+		ended(t, "the source", src.Done())
+		if st := src.Stats(); st.Sent != 9 || st.Acknowledged != 4 || st.Dropped != 5 || !errors.As(st.LastDrop, &drop) {
+			t.Fatalf("%+v", st)
+		}
+		if st := sink.Stats(); st.Received != 4 || st.Dropped != 5 {
+			t.Fatalf("%+v", st)
+		}
+		if len(w.log.with("can't be decoded")) == 0 || len(w.log.with("dropped by a receiver")) == 0 {
+			t.Fatalf("the log says %q", w.log.with(""))
+		}
+	})
+}
+
+func TestDropOfWhatDoesNotFit(t *testing.T) {
+	testDrops[int64, int8](t, 7, 300, 7, mux.CodeDecode, "300")
+}
+
+// hidden is not registered.
+type hidden struct{ A, B, C, D int }
+
+func TestDropOfTooLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		c, src := newSource[string](w, 0)
+		d, sink := newSink[string](w, 0)
+		a, b := mux.Pair(handler{w.table}, mux.Config{Peer: "b", MaxValue: 100 << 10})
+		defer b.Wait()
+		defer cut(a)
+		connect(t, src, a, sink)
+		go func() {
+			for _, n := range []int{10, 200 << 10, 50 << 10} {
+				c <- strings.Repeat("x", n)
+			}
+			close(c)
+		}()
+		if got := closed(t, d); len(got) != 2 || len(got[0]) != 10 || len(got[1]) != 50<<10 {
+			t.Fatalf("%d values came", len(got))
+		}
+		ended(t, "the source", src.Done())
+		var drop *DropError
+		if st := src.Stats(); st.Dropped != 1 || !errors.As(st.LastDrop, &drop) || drop.Code != mux.CodeTooLarge {
+			t.Fatalf("%+v", st)
+		}
+	})
+}
+
+// A value that can't be written is dropped where it is.
+func TestDropOfUnsendable(t *testing.T) {
+	for _, mode := range []func(*SourceConfig){func(*SourceConfig) {}, broadcast} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			c, src := newSource[any](w, 0, mode)
+			d, sink := newSink[any](w, 8)
+			connect(t, src, w.link("b"), sink)
+			send(t, c, any(1))
+			send(t, c, any(hidden{}))
+			if err := src.Deliver(t.Context(), hidden{}); !errors.Is(err, codec.ErrUnregistered) {
+				t.Fatal(err)
+			}
+			if err := src.Flush(t.Context()); err == nil {
+				if v := receive(t, d); v != any(1) {
+					t.Fatal(v)
+				}
+			}
+			receive(t, d)
+			send(t, c, any("two"))
+			send(t, c, any(hidden{})) // the last one, with an empty frame left
+			close(c)
+			if got := closed(t, d); !slices.Equal(got, []any{"two"}) {
+				t.Fatalf("got %v", got)
+			}
+			ended(t, "the source", src.Done())
+			if st := src.Stats(); st.Sent != 5 || st.Acknowledged != 2 || st.Dropped != 3 || !errors.Is(st.LastDrop, codec.ErrUnregistered) {
+				t.Fatalf("%+v", st)
+			}
+			if len(w.log.with("can't be sent")) == 0 {
+				t.Fatalf("the log says %q", w.log.with(""))
+			}
+		})
+	}
+}
+
+// A Flush ends with the value that it waits for also when that one is dropped
+// on this side.
+func TestFlushOfUnsendable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		c, src := newSource[any](w, 4)
+		send(t, c, any(hidden{}))
+		flushed := make(chan error, 1)
+		go func() { flushed <- src.Flush(t.Context()) }()
+		synctest.Wait()
+		_, sink := newSink[any](w, 0)
+		src.Connect(w.link("b"), to(sink), "b")
+		if err := receive(t, flushed); !errors.Is(err, codec.ErrUnregistered) {
+			t.Fatal(err)
+		}
+	})
+}
+
+// far is a registered type whose schema is too long to travel in each value.
+type far struct {
+	First, Second, Third, Fourth, Fifth, Sixth, Seventh int
+	Name                                                string
+}
+
+// The schema of a type met for the first time waits until what is being
+// written is written: a large value has many frames, and nothing may come
+// between them.
+func TestNewTypeBehindLargeValue(t *testing.T) {
+	codec.RegisterName[far]("chanref_test.far")
+	for _, mode := range []func(*SourceConfig){func(*SourceConfig) {}, broadcast} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			link := w.link("b")
+			c, src := newSource[any](w, 4, mode)
+			d, sink := newSink[any](w, 4)
+			connect(t, src, link, sink)
+			for i := range 4 {
+				go func() {
+					send(t, c, any(slices.Repeat([]byte{byte(i)}, 900<<10)))
+					send(t, c, any(far{First: i}))
+				}()
+			}
+			large, structs := 0, 0
+			for range 8 {
+				switch v := receive(t, d).(type) {
+				case []byte:
+					large++
+				case far:
+					structs++
+				default:
+					t.Fatalf("got a %T", v)
+				}
+			}
+			if large != 4 || structs != 4 || link.Err() != nil {
+				t.Fatalf("%d large values, %d structs, session: %v", large, structs, link.Err())
+			}
+		})
+	}
+}
+
+// Many values that can't be had, each for its own reason, behind one that the
+// program does not take.
+func TestManyDropsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const buffer = 3000
+		w := newWorld(t)
+		link := w.link("b")
+		c, src := newSource[int64](w, 0)
+		d, sink := newSink[int8](w, buffer)
+		connect(t, src, link, sink)
+		send(t, c, 1)
+		for i := range int64(2*buffer - 1) {
+			send(t, c, 1000+i)
+		}
+		settled()
+		if st := src.Stats(); st.InFlight != 2*buffer || st.Acknowledged+st.Dropped > 0 {
+			t.Fatalf("%+v", st)
+		}
+		receive(t, d)
+		settled()
+		if st := src.Stats(); st.Acknowledged != 1 || st.Dropped != 2*buffer-1 || link.Err() != nil {
+			t.Fatalf("%+v, %v", st, link.Err())
+		}
+	})
+}
+
+// A lossy receiver is never waited for: it has the newest values, and both
+// sides count the others.
+func TestLossySink(t *testing.T) {
+	for _, broadcasts := range []bool{false, true} {
+		for _, buffer := range []int{1, 8} {
+			t.Run(fmt.Sprint(buffer, broadcasts), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t)
+					c, src := newSource[int](w, 0, func(c *SourceConfig) { c.Broadcast = broadcasts })
+					d, sink := newSink[int](w, buffer, lossySink)
+					connect(t, src, w.link("b"), sink)
+					for i := range 1000 {
+						send(t, c, i)
+						if i%100 == 0 {
+							synctest.Wait()
+						}
+					}
+					settled()
+					if st := sink.Stats(); int(st.Dropped) != 1000-buffer || st.Received != 1000 {
+						t.Fatalf("%+v", st)
+					}
+					if st := src.Stats(); int(st.Dropped) != 1000-buffer || st.Acknowledged != 0 {
+						t.Fatalf("%+v", st)
+					}
+					close(c)
+					if got := closed(t, d); !slices.Equal(got, upTo(1000)[1000-buffer:]) {
+						t.Fatalf("%v could be read", got)
+					}
+					synctest.Wait()
+					if st := src.Stats(); int(st.Acknowledged) != buffer || int(st.Dropped) != 1000-buffer {
+						t.Fatalf("%+v", st)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A reader that is a little too slow gets what it gets in order, and the counts
+// of both sides are right, with looks at any time.
+func TestLossySinkUnderReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 20000
+		w := newWorld(t)
+		c, src := newSource[int](w, 0)
+		d, sink := newSink[int](w, 4, lossySink)
+		connect(t, src, w.link("b"), sink)
+		var reading sync.WaitGroup
+		read := 0
+		reading.Go(func() {
+			last := -1
+			for v := range d {
+				if v <= last {
+					t.Errorf("%d after %d", v, last)
+				}
+				last = v
+				read++
+				sink.look()
+			}
+		})
+		for i := range n {
+			send(t, c, i)
+		}
+		close(c)
+		reading.Wait()
+		ended(t, "the source", src.Done())
+		st, there := src.Stats(), sink.Stats()
+		if int(st.Acknowledged) != read || int(there.Dropped) != n-read || st.Dropped != there.Dropped {
+			t.Fatalf("read %d of %d: %+v, %+v", read, n, st, there)
+		}
+	})
+}
+
+// In a channel of both kinds of senders only values of the lossy one make room.
+func TestLossySenderAmongOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 3000
+		w := newWorld(t)
+		link := w.link("b")
+		d, sink := newSink[int](w, 4)
+		lossy, lossySrc := newSource[int](w, 0, lossySource)
+		queue, queueSrc := newSource[int](w, 0)
+		connect(t, lossySrc, link, sink)
+		connect(t, queueSrc, link, sink)
+		var all sync.WaitGroup
+		all.Go(func() {
+			for i := range n {
+				lossy <- -i
+			}
+			close(lossy)
+		})
+		all.Go(func() {
+			for i := range n {
+				queue <- i + 1
+			}
+			close(queue)
+		})
+		next, read := 1, 0
+		for v := range d {
+			if v <= 0 {
+				read++
+				continue
+			}
+			if v != next {
+				t.Fatalf("got %d, want %d", v, next)
+			}
+			next++
+			sink.look()
+		}
+		all.Wait()
+		synctest.Wait()
+		if next != n+1 {
+			t.Fatalf("%d values came of the sender that is waited for", next-1)
+		}
+		if st := queueSrc.Stats(); st.Acknowledged != n || st.Dropped != 0 {
+			t.Fatalf("%+v", st)
+		}
+		if st := lossySrc.Stats(); int(st.Acknowledged) != read || st.Acknowledged+st.Dropped != n {
+			t.Fatalf("%d read; %+v", read, st)
+		}
+	})
+}
+
+// A lossy broadcast waits for nobody, and goes on where nobody is.
+func TestLossyBroadcast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		c, src := newSource[int](w, 8, lossySource)
+		for i := range 100 {
+			send(t, c, i)
+		}
+		// What it still holds at the call, nobody will get.
+		src.call(func() {})
+		for i := range 4 {
+			send(t, c, i)
+		}
+		if err := src.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := src.Deliver(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		if st := src.Stats(); st.Sent != 105 || st.Dropped != 0 || st.Acknowledged != 0 {
+			t.Fatalf("%+v", st)
+		}
+		d, sink := newSink[int](w, 2)
+		connect(t, src, w.link("b"), sink)
+		for i := range 100 {
+			send(t, c, i)
+		}
+		flushed := make(chan error, 1)
+		go func() { flushed <- src.Flush(t.Context()) }()
+		settled()
+		if len(d) != 2 {
+			t.Fatalf("%d values came", len(d))
+		}
+		receive(t, d)
+		receive(t, d)
+		receive(t, flushed)
+		settled()
+		if st := src.Stats(); st.Acknowledged != 2 || st.Dropped != 98 {
+			t.Fatalf("%+v", st)
+		}
+	})
+}

@@ -1,0 +1,118 @@
+package netchan_test
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/matveynator/netchan"
+)
+
+// The programs in the README are compiled as they stand there, and run: the
+// first is the server, the second a worker.
+func TestReadmePrograms(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles two programs")
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs := regexp.MustCompile("(?s)```go\n(package main.*?)```").FindAllStringSubmatch(string(readme), -1)
+	if len(programs) != 2 {
+		t.Fatalf("%d programs, want a server and a worker", len(programs))
+	}
+	ctx := testContext(t)
+	const addr = "127.0.0.1:7946"
+	free := freeAddr()
+	var commands []*exec.Cmd
+	for _, p := range programs {
+		if !strings.Contains(p[1], addr) {
+			t.Errorf("a program does not use %s", addr)
+		}
+		dir := t.TempDir()
+		source := filepath.Join(dir, "main.go")
+		if err := os.WriteFile(source, []byte(strings.ReplaceAll(p[1], addr, free)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		binary := filepath.Join(dir, "program")
+		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, source).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		c := exec.CommandContext(ctx, binary)
+		c.Env = append(os.Environ(), "NETCHAN_KEY="+netchan.GenerateKey().Secret())
+		commands = append(commands, c)
+	}
+	server, worker := commands[0], commands[1]
+	worker.Env = server.Env
+	ended := make(chan string, 1)
+	go func() {
+		out, err := worker.CombinedOutput()
+		if err != nil {
+			out = append(out, err.Error()...)
+		}
+		ended <- string(out)
+	}()
+	out, err := server.Output()
+	if err != nil {
+		t.Errorf("the server: %v", err)
+	}
+	if worker := <-ended; worker != "" && strings.Contains(worker, "exit status") {
+		t.Errorf("the worker: %s", worker)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	slices.Sort(lines)
+	want := []string{"{ID:0 Words:6 Worker:worker}", "{ID:1 Words:4 Worker:worker}"}
+	if !slices.Equal(lines, want) {
+		t.Errorf("the server printed %q, want %q", lines, want)
+	}
+}
+
+// A document that names a test names one that is there, and a link to a file leads
+// to one.
+func TestDocsNameWhatIsThere(t *testing.T) {
+	functions := make(map[string]bool)
+	each := func(ext string, f func(name, text string)) {
+		err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(name) != ext {
+				return err
+			}
+			text, err := os.ReadFile(name)
+			f(name, string(text))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	each(".go", func(name, text string) {
+		if strings.HasSuffix(name, "_test.go") {
+			for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark|Example)\w+)\(`).FindAllStringSubmatch(text, -1) {
+				functions[m[1]] = true
+			}
+		}
+	})
+	named := 0
+	fences := regexp.MustCompile("(?s)```.*?```")
+	each(".md", func(name, text string) {
+		text = fences.ReplaceAllString(text, "")
+		for _, test := range regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark|Example)[A-Z]\w+`).FindAllString(text, -1) {
+			if named++; !functions[test] {
+				t.Errorf("%s names %s, which is not there", name, test)
+			}
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(name), m[1])); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+	if named == 0 {
+		t.Error("no document names a test: is the pattern still right?")
+	}
+}
