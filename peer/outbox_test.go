@@ -10,7 +10,11 @@ import (
 // is kept as a copy and compared with the memory itself when its write is over:
 // nothing may have touched it, whatever was appended and acknowledged meanwhile.
 func TestOutboxAtRandom(t *testing.T) {
-	for seed := range uint64(12) {
+	seeds := uint64(12)
+	if raceEnabled {
+		seeds = 4
+	}
+	for seed := range seeds {
 		rnd := rand.New(rand.NewPCG(seed, 2))
 		fill := rand.NewChaCha8([32]byte{byte(seed)})
 		o := newOutbox(&segmentPool{}, 1+rnd.IntN(4), minRecord+rnd.IntN(maxRecord))
