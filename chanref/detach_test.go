@@ -57,13 +57,13 @@ func TestSourceClose(t *testing.T) {
 		if st := sink.Stats(); st.Senders != 0 {
 			t.Fatalf("%+v", st)
 		}
-		if err := src.Flush(t.Context()); err != nil {
+		if err := src.Flush(testContext(t)); err != nil {
 			t.Fatalf("Flush after the end: %v", err)
 		}
-		if err := src.Deliver(t.Context(), 1); err != ErrClosed {
+		if err := src.Deliver(testContext(t), 1); err != ErrClosed {
 			t.Fatalf("Deliver after the end: %v", err)
 		}
-		if err := src.WaitReceivers(t.Context(), 1); err != ErrClosed {
+		if err := src.WaitReceivers(testContext(t), 1); err != ErrClosed {
 			t.Fatalf("WaitReceivers after the end: %v", err)
 		}
 		// One that never closes its channel leaves the receiver open for others.
@@ -270,7 +270,7 @@ func TestAbortAnswersEverything(t *testing.T) {
 			}
 		}
 		ended(t, "the source", src.Done())
-		if src.Err() != why || src.Flush(t.Context()) != why {
+		if src.Err() != why || src.Flush(testContext(t)) != why {
 			t.Fatal(src.Err())
 		}
 		settled()

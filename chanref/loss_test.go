@@ -77,7 +77,7 @@ func TestLossDrops(t *testing.T) {
 				receive(t, d)
 				settled()
 				flushed := make(chan error, 1)
-				go func() { flushed <- src.Flush(t.Context()) }()
+				go func() { flushed <- src.Flush(testContext(t)) }()
 				synctest.Wait()
 				cut(dying)
 				synctest.Wait()
@@ -118,7 +118,7 @@ func TestDeliverOverLoss(t *testing.T) {
 			_, sink := newSink[int](w, 1, keepOpen)
 			connect(t, src, dying, sink)
 			result := make(chan error, 1)
-			go func() { result <- src.Deliver(t.Context(), 7) }()
+			go func() { result <- src.Deliver(testContext(t), 7) }()
 			settled()
 			cut(dying)
 			if once {

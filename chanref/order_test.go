@@ -88,7 +88,7 @@ func TestDeliverMeansTaken(t *testing.T) {
 		connect(t, src, w.link("b"), sink)
 		send(t, c, 1)
 		delivered := make(chan error, 1)
-		go func() { delivered <- src.Deliver(t.Context(), 2) }()
+		go func() { delivered <- src.Deliver(testContext(t), 2) }()
 		settled()
 		if n := len(d); n != min(buffer, 2) {
 			t.Fatalf("%d values lie in the channel", n)
@@ -111,7 +111,7 @@ func TestDeliverMeansTaken(t *testing.T) {
 		if err := receive(t, delivered); err != nil {
 			t.Fatal(err)
 		}
-		if err := src.Flush(t.Context()); err != nil {
+		if err := src.Flush(testContext(t)); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -127,10 +127,10 @@ func TestDeliverOrder(t *testing.T) {
 		send(t, c, 1)
 		send(t, c, 2)
 		results := make(chan error, 2)
-		go func() { results <- src.Deliver(t.Context(), 3) }()
+		go func() { results <- src.Deliver(testContext(t), 3) }()
 		synctest.Wait()
 		send(t, c, 4)
-		go func() { results <- src.Deliver(t.Context(), 5) }()
+		go func() { results <- src.Deliver(testContext(t), 5) }()
 		synctest.Wait()
 		send(t, c, 6)
 		connect(t, src, w.link("b"), sink)
@@ -260,7 +260,7 @@ func TestBroadcastWaitsForAll(t *testing.T) {
 		}
 		receive(t, slow)
 		delivered := make(chan error, 1)
-		go func() { delivered <- src.Deliver(t.Context(), 4) }()
+		go func() { delivered <- src.Deliver(testContext(t), 4) }()
 		settled()
 		for i := range 5 {
 			if v := receive(t, fast); v != i {

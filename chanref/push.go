@@ -360,16 +360,16 @@ func (s *Sink[T]) wipe(taken uint64, some int) {
 	}
 }
 
-// ack tells u's sender what was taken.
+// ack tells u's sender what was taken. It holds the lock meanwhile (In.Ack does
+// not wait), so that no drop is told behind an acknowledgement that passes it.
 func (s *Sink[T]) ack(u *use, always bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !always && !u.unacked() {
-		s.mu.Unlock()
 		return
 	}
 	a := mux.Ack{Taken: u.taken, Limit: u.taken + uint64(cap(s.c)) + s.window, Drops: u.drops}
 	u.told, u.drops = u.taken, nil
-	s.mu.Unlock()
 	u.in.Ack(a)
 }
 
