@@ -94,7 +94,7 @@ func (d *dialer) run(ctx context.Context) {
 			cancel()
 		}()
 		if s, err := d.link(dialCtx, false); err == nil {
-			d.meet(dialCtx, s)
+			_ = d.meet(dialCtx, s) // where it fails, the loop starts over, or ends
 		}
 		cancel()
 	}

@@ -114,7 +114,7 @@ func (e *anyEnds) abort(err error) {
 func (h *hub) partAndClose() {
 	ctx, cancel := context.WithTimeout(context.Background(), goodbyeTime)
 	defer cancel()
-	h.goodbye(ctx)
+	_ = h.goodbye(ctx) // who does not answer in time is left all the same
 	h.close(errEnded)
 }
 

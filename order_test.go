@@ -1,6 +1,7 @@
 package netchan_test
 
 import (
+	"strings"
 	"sync"
 	"testing"
 
@@ -8,7 +9,10 @@ import (
 )
 
 // numbered is a value that says whose it is and which one.
-type numbered struct{ Sender, N int }
+type numbered struct {
+	Sender, N int
+	Pad       string // makes frames, if it is long
+}
 
 // orderChecker holds what one receiver got against the order of the senders.
 type orderChecker struct {
@@ -41,16 +45,17 @@ func TestPromise1Order(t *testing.T) {
 	a := join(t, "a")
 	b := join(t, "b", a.Addr())
 	nodes := []*netchan.Node{a, b, b}
+	pad := []string{"", strings.Repeat("3 KiB fill a frame after five", 100)}
 	var got sync.Map
 	var wg sync.WaitGroup
 	var all []*netchan.Receiver[numbered]
 	for i := range receivers {
-		r := receiver[numbered](t, nodes[i], "order", netchan.Buffer(7))
+		r := receiver[numbered](t, nodes[i], "order", netchan.Buffer(32))
 		all = append(all, r)
 	}
 	var sending []*netchan.Sender[numbered]
 	for i := range senders {
-		s := sender[numbered](t, nodes[i], "order", netchan.Buffer(5))
+		s := sender[numbered](t, nodes[i], "order", netchan.Buffer(32))
 		connected(t, s, receivers)
 		sending = append(sending, s)
 	}
@@ -61,7 +66,7 @@ func TestPromise1Order(t *testing.T) {
 				if wrong := check.add(v, false); wrong != "" {
 					t.Errorf("%s: %v", wrong, v)
 				}
-				if _, twice := got.LoadOrStore(v, true); twice {
+				if _, twice := got.LoadOrStore([2]int{v.Sender, v.N}, true); twice {
 					t.Errorf("%v twice", v)
 				}
 			}
@@ -70,7 +75,7 @@ func TestPromise1Order(t *testing.T) {
 	for i, s := range sending {
 		wg.Go(func() {
 			for n := 1; n <= each; n++ {
-				s.C <- numbered{i, n}
+				s.C <- numbered{i, n, pad[i]}
 			}
 			close(s.C)
 		})
@@ -92,14 +97,14 @@ func TestPromise1OrderOfValuesGivenBack(t *testing.T) {
 	goes := receiver[numbered](t, b, "order", netchan.Buffer(buffer))
 	connected(t, s, 1)
 	for n := 1; n <= buffer; n++ {
-		give(t, s.C, numbered{0, n})
+		give(t, s.C, numbered{N: n})
 	}
 	waitFor(t, "the values to lie in C", func() bool { return len(goes.C) == buffer })
 	stays := receiver[numbered](t, b, "order")
 	connected(t, s, 2)
 	go func() {
 		for n := buffer + 1; n <= each; n++ {
-			s.C <- numbered{0, n}
+			s.C <- numbered{N: n}
 		}
 		close(s.C)
 	}()

@@ -75,7 +75,8 @@ func (d *decoder) read(g *readProg, b []byte, p unsafe.Pointer) ([]byte, error) 
 			b = b[8:]
 		case opString:
 			var x uint64
-			rest, ok := b, true
+			var rest []byte
+			var ok bool
 			if len(b) > 0 && b[0] < 0x80 {
 				x, rest = uint64(b[0]), b[1:]
 			} else if x, rest, ok = uvarintLong(b); !ok {

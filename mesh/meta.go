@@ -68,12 +68,11 @@ func zeros(b []byte) bool {
 
 // cut shortens s to at most n bytes of valid UTF-8.
 func cut(s string, n int) string {
-	valid := []rune(s)
 	if len(s) <= n && utf8.ValidString(s) {
 		return s
 	}
 	out := make([]byte, 0, n)
-	for _, r := range valid {
+	for _, r := range s {
 		if len(out)+utf8.RuneLen(r) > n {
 			break
 		}

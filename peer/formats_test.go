@@ -80,7 +80,7 @@ func TestAnswers(t *testing.T) {
 		{kind: answerNew, link: id, number: 3}, {kind: answerGone, link: id}, {kind: answerStale},
 	}
 	for _, a := range good {
-		if got, err := readAnswer(bytes.NewReader(a.append(nil))); err != nil || got != a {
+		if got, err := readAnswer(bytes.NewReader(a.encode())); err != nil || got != a {
 			t.Errorf("%+v: %+v, %v", a, got, err)
 		}
 	}
@@ -90,7 +90,7 @@ func TestAnswers(t *testing.T) {
 		{kind: answerGone, link: id, received: 1}, {kind: answerStale, link: id}, {kind: answerStale, number: 1}, {kind: answerStale, received: 1},
 	}
 	for _, a := range bad {
-		if _, err := readAnswer(bytes.NewReader(a.append(nil))); err == nil {
+		if _, err := readAnswer(bytes.NewReader(a.encode())); err == nil {
 			t.Errorf("%+v was taken", a)
 		}
 	}
@@ -139,14 +139,14 @@ func FuzzHello(f *testing.F) {
 }
 
 func FuzzAnswer(f *testing.F) {
-	f.Add((&answer{kind: answerNew, link: linkID{1}, number: 4}).append(nil))
-	f.Add((&answer{kind: answerStale}).append(nil))
+	f.Add((&answer{kind: answerNew, link: linkID{1}, number: 4}).encode())
+	f.Add((&answer{kind: answerStale}).encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		a, err := readAnswer(bytes.NewReader(b))
 		if err != nil {
 			return
 		}
-		if again := a.append(nil); !bytes.Equal(again, b[:len(again)]) {
+		if again := a.encode(); !bytes.Equal(again, b[:len(again)]) {
 			t.Errorf("%x is read as %+v", b, a)
 		}
 	})

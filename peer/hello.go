@@ -179,8 +179,8 @@ type answer struct {
 	received uint64
 }
 
-func (a *answer) append(b []byte) []byte {
-	b = append(b, byte(a.kind))
+func (a *answer) encode() []byte {
+	b := append(make([]byte, 0, answerSize), byte(a.kind))
 	b = append(b, a.link[:]...)
 	b = binary.BigEndian.AppendUint64(b, a.number)
 	return binary.BigEndian.AppendUint64(b, a.received)

@@ -97,7 +97,7 @@ func (l *line) wantAnswer(kind answerKind) answer {
 	return a
 }
 
-func (l *line) answer(a answer) { l.put(a.append(nil)) }
+func (l *line) answer(a answer) { l.put(a.encode()) }
 
 // link does a whole handshake and returns its ID.
 func (l *line) link(h *Host) linkID {

@@ -120,7 +120,7 @@ func (h *Host) rule(c *carrier, peer *hello) (*Link, error) {
 		old := c.entry.link
 		h.mu.Unlock()
 		h.replaced(old, ended)
-		if _, err := c.tls.Write(a.append(nil)); err != nil {
+		if _, err := c.tls.Write(a.encode()); err != nil {
 			return nil, err
 		}
 		switch {
@@ -200,7 +200,7 @@ func (h *Host) confirm(c *carrier, peer *hello, a answer) (*Link, error) {
 		return nil, err
 	}
 	h.replaced(old, ended)
-	if _, err := c.tls.Write(yes.append(nil)); err != nil {
+	if _, err := c.tls.Write(yes.encode()); err != nil {
 		l.end(lost(c.peer, err))
 		return nil, err
 	}
