@@ -35,6 +35,7 @@ type use struct {
 	next  uint64
 	taken uint64
 	told  uint64     // taken, as last acknowledged
+	limit uint64     // the last number that its sender may send, as last told
 	drops []mux.Drop // not told yet
 }
 

@@ -35,7 +35,7 @@ func (s *Sink[T]) serve(in *mux.In) {
 		in.Refuse(mux.CodeClosed, "the receiving end was closed")
 		return
 	}
-	accept := mux.Accept{Limit: u.taken + uint64(cap(s.c)) + s.window}
+	accept := mux.Accept{Limit: s.limit(open.First - 1)}
 	if s.cfg.Lossy {
 		accept.Flags |= flagLossy
 	}
@@ -81,6 +81,9 @@ func (s *Sink[T]) receive(u *use, reader *codec.Reader[T]) error {
 		}
 		switch f.Kind {
 		case mux.KindTooLarge:
+			if !s.mayBring(u, 1) {
+				return s.protocol(u, errors.New("a value more than allowed"))
+			}
 			if s.lock(u) {
 				p.skip(mux.CodeTooLarge, fmt.Sprintf("a value of %d bytes", f.Size))
 				s.unlock()
@@ -100,6 +103,9 @@ func (s *Sink[T]) receive(u *use, reader *codec.Reader[T]) error {
 		if f.Hash != u.in.Open().Hash {
 			return s.protocol(u, errors.New("values of another schema than the stream's"))
 		}
+		if !s.mayBring(u, f.Count) {
+			return s.protocol(u, fmt.Errorf("%d values more than allowed", f.Count))
+		}
 		if !s.lock(u) {
 			return errGone
 		}
@@ -109,6 +115,14 @@ func (s *Sink[T]) receive(u *use, reader *codec.Reader[T]) error {
 			return err
 		}
 	}
+}
+
+// mayBring says whether u's sender keeps to its limit with n values more: a
+// frame of values without size could announce any number.
+func (s *Sink[T]) mayBring(u *use, n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return uint64(n) <= u.limit-(u.next-1)
 }
 
 // maxDecoded is how much memory one value may decode to.
@@ -368,8 +382,9 @@ func (s *Sink[T]) ack(u *use, always bool) {
 	if !always && !u.unacked() {
 		return
 	}
-	a := mux.Ack{Taken: u.taken, Limit: u.taken + uint64(cap(s.c)) + s.window, Drops: u.drops}
-	u.told, u.drops = u.taken, nil
+	u.told, u.limit = u.taken, s.limit(u.taken)
+	a := mux.Ack{Taken: u.taken, Limit: u.limit, Drops: u.drops}
+	u.drops = nil
 	u.in.Ack(a)
 }
 

@@ -86,6 +86,7 @@ func (s *Sink[T]) admit(in *mux.In) *use {
 		replaced: make(chan struct{}),
 		next:     open.First, taken: open.First - 1, told: open.First - 1,
 	}
+	u.limit = s.limit(u.taken)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
@@ -100,6 +101,10 @@ func (s *Sink[T]) admit(in *mux.In) *use {
 	s.uses[open.End] = u
 	return u
 }
+
+// limit is how far a sender of whose values taken are taken may go: by what the
+// channel holds, and a window.
+func (s *Sink[T]) limit(taken uint64) uint64 { return taken + uint64(cap(s.c)) + s.window }
 
 // leave ends u. A clean end is its sender's close.
 func (s *Sink[T]) leave(u *use, clean bool) {

@@ -1,0 +1,120 @@
+package chanref
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"github.com/matveynator/netchan/codec"
+	"github.com/matveynator/netchan/mux"
+)
+
+// feedback lets a test send what no source would.
+type feedback struct {
+	accepted chan mux.Accept
+	refused  chan mux.Refuse
+	lost     chan error
+}
+
+func newFeedback() *feedback {
+	return &feedback{make(chan mux.Accept, 1), make(chan mux.Refuse, 1), make(chan error, 1)}
+}
+
+func (f *feedback) Accepted(a mux.Accept) { f.accepted <- a }
+func (f *feedback) Refused(r mux.Refuse)  { f.refused <- r }
+func (f *feedback) Acked(mux.Ack)         {}
+func (f *feedback) Stopped(mux.Stop)      {}
+func (f *feedback) Written(*mux.Batch)    {}
+func (f *feedback) Lost(err error)        { f.lost <- err }
+
+// hostile opens a stream of Ts to sink and sends a frame on it.
+func hostile[T any](t *testing.T, s *mux.Session, sink interface{ ID() mux.ID }, frame func(*mux.Batch)) {
+	t.Helper()
+	schema := writer[T](t).Schema()
+	f := newFeedback()
+	out := s.Open(mux.Open{Target: to(sink), End: newID(), First: 1, Hash: schema.Hash(), Schema: schema.Bytes()}, f)
+	receive(t, f.accepted)
+	b := mux.NewBatch(schema.Hash())
+	frame(b)
+	out.Send(b)
+	var broken *ProtocolError
+	if err := receive(t, f.lost); !errors.As(s.Err(), &broken) {
+		t.Fatalf("the session ended with %v", err)
+	}
+}
+
+// A sender that does not keep to the rules loses its session, and nothing of
+// what it sent against them reaches the program.
+func TestHostileSender(t *testing.T) {
+	values := func(n int) func(*mux.Batch) {
+		return func(b *mux.Batch) { b.Count = n }
+	}
+	bytes := func(n int, values ...byte) func(*mux.Batch) {
+		return func(b *mux.Batch) { b.B, b.Count = append(b.B, values...), n }
+	}
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, *world)
+	}{
+		{"a million values without size", func(t *testing.T, w *world) {
+			d, sink := newSink[struct{}](w, 4)
+			hostile[struct{}](t, w.link("evil"), sink, values(1<<20))
+			if len(d) != 0 {
+				t.Fatalf("%d values came", len(d))
+			}
+		}},
+		{"one value above the limit", func(t *testing.T, w *world) {
+			d, sink := newSink[uint8](w, 1)
+			hostile[uint8](t, w.link("evil"), sink, bytes(3, 1, 2, 3))
+			if len(d) != 0 {
+				t.Fatalf("%d values came", len(d))
+			}
+		}},
+		{"bytes behind the last value", func(t *testing.T, w *world) {
+			_, sink := newSink[uint8](w, 4)
+			hostile[uint8](t, w.link("evil"), sink, bytes(2, 1, 2, 3))
+		}},
+		{"a value cut off", func(t *testing.T, w *world) {
+			_, sink := newSink[string](w, 4)
+			hostile[string](t, w.link("evil"), sink, bytes(1, 9, 'x'))
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { c.run(t, newWorld(t)) })
+		})
+	}
+}
+
+func TestHostileOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		_, sink := newSink[int](w, 0)
+		f := newFeedback()
+		w.link("evil").Open(mux.Open{Target: to(sink), End: newID(), First: 1, Schema: []byte("no schema")}, f)
+		if r := receive(t, f.refused); r.Code != mux.CodeProtocol {
+			t.Fatal(r)
+		}
+		// Numbers near the end of what a number can be.
+		schema := writer[int](t).Schema()
+		g := newFeedback()
+		out := w.link("evil").Open(mux.Open{Target: to(sink), End: newID(), First: ^uint64(0), Hash: schema.Hash(), Schema: schema.Bytes()}, g)
+		receive(t, g.accepted)
+		out.Close(false)
+		settled()
+		if st := sink.Stats(); st.Senders != 0 {
+			t.Fatalf("%+v", st)
+		}
+	})
+}
+
+func TestCodeOf(t *testing.T) {
+	for err, want := range map[error]mux.Code{
+		&codec.ValueError{Err: codec.ErrUnregistered}: mux.CodeUnregistered,
+		&codec.ValueError{Err: codec.ErrTooLarge}:     mux.CodeTooLarge,
+		&codec.ValueError{}:                           mux.CodeDecode,
+	} {
+		if got := codeOf(err); got != want {
+			t.Errorf("%v: %v, want %v", err, got, want)
+		}
+	}
+}
