@@ -118,18 +118,28 @@ func (c *Config) advertised(listening string) (string, error) {
 		ip, _ = netip.AddrFromSlice(found.IP)
 	}
 	if !ip.IsValid() || ip.IsUnspecified() {
-		host = localHost(c.Seeds)
+		host = routedHost(c.Seeds)
 	} else {
 		host = ip.Unmap().String()
 	}
 	return net.JoinHostPort(host, port), nil
 }
 
-// localHost is the local address that reaches a seed: loopback while all seeds
-// are loopback addresses. Where no seed can be resolved now, it is the address
-// of the first interface that has one.
+// localHost is where a node listens that was not told: on loopback while there
+// is no seed, or all are on loopback, else on the address that reaches a seed.
 func localHost(seeds []string) string {
-	best := ""
+	if len(seeds) == 0 {
+		return loopback
+	}
+	return routedHost(seeds)
+}
+
+const loopback = "127.0.0.1"
+
+// routedHost is the local address that reaches a seed. Where there is none, or
+// none can be resolved now, it is that of the first interface that has one.
+func routedHost(seeds []string) string {
+	found := ""
 	for _, s := range seeds {
 		// Nothing is sent: connecting a UDP socket only asks for the route.
 		conn, err := net.Dial("udp", s)
@@ -141,21 +151,21 @@ func localHost(seeds []string) string {
 		if !ip.IsLoopback() {
 			return ip.String()
 		}
-		best = "127.0.0.1"
+		found = loopback
 	}
-	if best != "" || len(seeds) == 0 {
-		return "127.0.0.1"
+	if found != "" {
+		return found
 	}
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		return "127.0.0.1"
+		return loopback
 	}
 	for _, a := range addrs {
 		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
 			return n.IP.String()
 		}
 	}
-	return "127.0.0.1"
+	return loopback
 }
 
 func checkAddr(addr string) error {

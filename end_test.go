@@ -2,6 +2,7 @@ package netchan_test
 
 import (
 	"fmt"
+	"io"
 	"sync"
 	"testing"
 
@@ -166,4 +167,32 @@ func TestSendsAfterTheEndComplete(t *testing.T) {
 		s.C <- i // must not block
 	}
 	waitFor(t, "the values to be counted", func() bool { return s.Stats().Dropped == 10 })
+}
+
+// A close is told also when it comes right behind the making of the Sender, or
+// right before the node's Shutdown.
+func TestPromise8CloseAtOnce(t *testing.T) {
+	a := join(t, "a")
+	for range 10 {
+		b := join(t, "b", a.Addr())
+		r := receiver[int](t, a, "at once")
+		s := sender[int](t, b, "at once")
+		close(s.C)
+		if v, err := netchan.Receive(testContext(t), r.C); err != io.EOF {
+			t.Fatal(v, err)
+		}
+		r = receiver[int](t, a, "and shut down")
+		s = sender[int](t, b, "and shut down")
+		go func() {
+			s.C <- 1
+			close(s.C)
+			b.Shutdown(testContext(t))
+		}()
+		if v := take(t, r.C); v != 1 {
+			t.Fatal(v)
+		}
+		if v, err := netchan.Receive(testContext(t), r.C); err != io.EOF {
+			t.Fatal(v, err)
+		}
+	}
 }

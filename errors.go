@@ -158,7 +158,7 @@ func (e *DropError) Is(target error) bool {
 func public(err error) error {
 	if stall := (*chanref.StallError)(nil); errors.As(err, &stall) {
 		return &StalledError{
-			Channel: publicName(stall.Channel), Left: stall.Stall.Left, Reason: Reason(stall.Stall.Reason),
+			Channel: stall.Channel, Left: stall.Stall.Left, Reason: Reason(stall.Stall.Reason),
 			Node: stall.Stall.Node, Type: stall.Stall.Type, Err: stall.Err,
 		}
 	}
@@ -167,15 +167,7 @@ func public(err error) error {
 		if drop.Text != "" {
 			reason += ": " + drop.Text
 		}
-		return &DropError{Channel: publicName(drop.Channel), Reason: reason, code: drop.Code}
+		return &DropError{Channel: drop.Channel, Reason: reason, code: drop.Code}
 	}
 	return err
-}
-
-// publicName is a channel's name for people.
-func publicName(name string) string {
-	if name == listenName {
-		return "Listen"
-	}
-	return name
 }

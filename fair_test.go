@@ -96,3 +96,34 @@ func TestPromise7Shared(t *testing.T) {
 		t.Errorf("%d values arrived, want %d", total, n)
 	}
 }
+
+// A value goes to the receiver with the least waiting for it.
+func TestPromise7LeastWaiting(t *testing.T) {
+	const buffer, each = 4, 2
+	a := join(t, "a")
+	b := join(t, "b", a.Addr())
+	s := sender[int](t, a, "least")
+	var rs []*netchan.Receiver[int]
+	for range 3 {
+		rs = append(rs, receiver[int](t, b, "least", netchan.Buffer(buffer)))
+	}
+	connected(t, s, len(rs))
+	for i := range each * len(rs) {
+		give(t, s.C, i)
+	}
+	for i, r := range rs {
+		waitFor(t, fmt.Sprint("two in each, also in ", i), func() bool { return len(r.C) == each })
+	}
+	for range each {
+		take(t, rs[1].C)
+	}
+	waitFor(t, "the acknowledgements", func() bool { return s.Stats().Acknowledged == each })
+	for i := range each {
+		give(t, s.C, 100+i)
+	}
+	for i := range each {
+		if v := take(t, rs[1].C); v != 100+i {
+			t.Fatalf("the one with nothing waiting got %d, want %d", v, 100+i)
+		}
+	}
+}

@@ -116,10 +116,11 @@ func (h *hub) Ended(s *mux.Session, err error) {
 	if h.sessions[r.info.ID] == r {
 		delete(h.sessions, r.info.ID)
 	}
-	closed := h.closed
 	h.mu.Unlock()
-	if !closed && !errors.Is(err, ErrClosed) {
-		h.log.Info("netchan: link ended", "node", nodeName(s), "reason", err)
+	broke := (*mux.ProtocolError)(nil)
+	wrong := (*chanref.ProtocolError)(nil)
+	if errors.As(err, &broke) || errors.As(err, &wrong) { // all else is the link's to tell
+		h.log.Warn("netchan: link ended, the other side broke the protocol", "node", nodeName(s), "reason", err)
 	}
 	h.changed()
 }

@@ -14,7 +14,7 @@ import (
 
 // listenName is the name of a listener's two ends. No named channel can have
 // it: names do not begin with a zero byte.
-const listenName = "\x00listen"
+const listenName = "\x00Listen"
 
 // Buffers of the channels that Listen and Dial return. Results gather at the
 // listener; tasks must not gather at a dialer, where they would wait behind a

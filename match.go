@@ -1,6 +1,9 @@
 package netchan
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/matveynator/netchan/mesh"
 	"github.com/matveynator/netchan/mux"
 	"github.com/matveynator/netchan/peer"
@@ -11,6 +14,7 @@ import (
 func (n *Node) match() {
 	defer n.matcher.Done()
 	for {
+		n.publish()
 		changed := n.mesh.Changed()
 		n.matchAll()
 		select {
@@ -105,8 +109,16 @@ func memberName(m mesh.Member) string {
 // otherSenders says whether the registry names a sender of this name that out
 // is false for.
 func (n *Node) otherSenders(name string, out func(mux.ID) bool) bool {
+	n.mu.Lock()
+	here := slices.Collect(maps.Keys(n.sending[name])) // the registry may not have them yet
+	n.mu.Unlock()
+	for _, id := range here {
+		if !out(id) {
+			return true
+		}
+	}
 	for _, entry := range n.mesh.Lookup(name) {
-		if !entry.Receive && !out(entry.End.ID) {
+		if !entry.Receive && peer.NodeID(entry.Node.ID) != n.self.ID && !out(entry.End.ID) {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package netchan
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -28,8 +29,7 @@ type Member struct {
 
 // A Node is one process's membership of a mesh. Make it with Join. Its methods
 // may be called by several goroutines at once.
-//
-// Lock order: publishing, then mu; no other lock is taken under mu.
+// No other lock is taken under mu.
 type Node struct {
 	cfg  Config
 	hub  *hub
@@ -40,11 +40,11 @@ type Node struct {
 	stop    chan struct{} // closed by Close
 	matcher sync.WaitGroup
 
-	publishing sync.Mutex // held while the list of ends is made and published, so that lists keep their order
-
 	mu        sync.Mutex // guards what follows
 	ends      map[mux.ID]end
-	draining  bool // Shutdown was called: no new ends
+	sending   map[string]map[mux.ID]bool // the sending ends here, by name
+	changed   bool                       // ends, since the matcher published them
+	draining  bool                       // Shutdown was called: no new ends
 	closed    bool
 	closeOnce sync.Once
 }
@@ -68,7 +68,7 @@ func Join(ctx context.Context, cfg Config) (*Node, error) {
 		cfg:  cfg,
 		kick: make(chan struct{}, 1),
 		stop: make(chan struct{}),
-		ends: make(map[mux.ID]end),
+		ends: make(map[mux.ID]end), sending: make(map[string]map[mux.ID]bool),
 	}
 	n.hub, err = newHub(peer.Config{
 		Listen: cfg.Listen, Advertise: cfg.Advertise, Name: cfg.Name, Key: cfg.Key, AcceptKeys: cfg.AcceptKeys,
@@ -160,24 +160,50 @@ func (n *Node) open(call string, create func() end) error {
 	e := create()
 	n.mu.Lock()
 	n.ends[e.key()] = e
+	if s, ok := e.(*sendingEnd); ok {
+		name := s.source.Name()
+		if n.sending[name] == nil {
+			n.sending[name] = make(map[mux.ID]bool)
+		}
+		n.sending[name][s.key()] = true
+	}
+	n.changed = true
 	n.mu.Unlock()
-	n.publish()
+	n.poke()
 	return nil
 }
 
 // ended forgets an end.
 func (n *Node) ended(id mux.ID) {
 	n.mu.Lock()
+	if s, ok := n.ends[id].(*sendingEnd); ok {
+		name := s.source.Name()
+		if delete(n.sending[name], id); len(n.sending[name]) == 0 {
+			delete(n.sending, name)
+		}
+	}
 	delete(n.ends, id)
+	n.changed = true
 	n.mu.Unlock()
-	n.publish()
+	n.poke()
 }
 
-// publish tells the mesh which ends there are.
+// publish tells the mesh which ends there are, if that has changed. Only the
+// matcher calls it: many changes at once are one list.
 func (n *Node) publish() {
-	n.publishing.Lock()
-	defer n.publishing.Unlock()
 	n.mu.Lock()
+	if !n.changed {
+		n.mu.Unlock()
+		return
+	}
+	n.changed = false
+	list := n.listed()
+	n.mu.Unlock()
+	n.mesh.Publish(list)
+}
+
+// listed are the ends that others may know of. n.mu is held.
+func (n *Node) listed() []mesh.End {
 	var list []mesh.End
 	for id, e := range n.ends {
 		switch e := e.(type) {
@@ -189,9 +215,7 @@ func (n *Node) publish() {
 			}
 		}
 	}
-	n.mu.Unlock()
-	n.mesh.Publish(list)
-	n.poke()
+	return list
 }
 
 func (n *Node) poke() {
@@ -231,20 +255,22 @@ type ChannelInfo struct {
 // by name.
 func (n *Node) Channels() []ChannelInfo {
 	var all []ChannelInfo
+	n.mu.Lock()
+	for _, e := range n.listed() { // the mesh may not have heard of them yet
+		all = append(all, ChannelInfo{Name: e.Name, Receive: e.Receive, Type: e.TypeText, Node: n.self})
+	}
+	n.mu.Unlock()
 	for _, e := range n.mesh.Ends() {
+		if NodeID(e.Node.ID) == n.self.ID {
+			continue
+		}
 		all = append(all, ChannelInfo{
 			Name: e.Name, Receive: e.Receive, Type: e.TypeText,
 			Node: Member{ID: NodeID(e.Node.ID), Name: e.Node.Name, Addr: e.Node.Addr},
 		})
 	}
 	slices.SortStableFunc(all, func(a, b ChannelInfo) int {
-		switch {
-		case a.Name != b.Name && a.Name < b.Name, a.Name == b.Name && a.Node.Name < b.Node.Name:
-			return -1
-		case a.Name == b.Name && a.Node.Name == b.Node.Name:
-			return 0
-		}
-		return 1
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Node.Name, b.Node.Name))
 	})
 	return all
 }

@@ -47,7 +47,7 @@ func NewSender[T any](n *Node, name string, opts ...SendOption) (*Sender[T], err
 	err = n.open(call, func() end {
 		src = chanref.NewSource(n.hub.table, c, w, chanref.SourceConfig{
 			ID: id, Name: name, Broadcast: cfg.broadcast, Lossy: cfg.lossy, AtMostOnce: cfg.atMostOnce,
-			Logger: n.cfg.Logger, Ended: func() { n.ended(id) },
+			Knows: true, Logger: n.cfg.Logger, Ended: func() { n.ended(id) },
 		})
 		return &sendingEnd{source: src, typ: typeOf(w)}
 	})

@@ -12,7 +12,7 @@ import (
 // for each channel that had values left. No new ends can be made meanwhile.
 func (n *Node) Shutdown(ctx context.Context) error {
 	n.mu.Lock()
-	n.draining = true
+	n.draining, n.changed = true, true
 	closed := n.closed
 	ends := make([]end, 0, len(n.ends))
 	for _, e := range n.ends {
@@ -22,7 +22,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	if closed {
 		return nil
 	}
-	n.publish()
+	n.poke()
 	for _, e := range ends {
 		if r, ok := e.(*receivingEnd); ok {
 			r.sink.Close()

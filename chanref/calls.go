@@ -200,7 +200,7 @@ func (s *Source[T]) await(ctx context.Context, answer chan error, why func() Sta
 	case err := <-answer:
 		return err
 	default:
-		return &StallError{Channel: s.cfg.Name, Stall: st, Err: context.Cause(ctx)}
+		return &StallError{Channel: label(s.cfg.Name), Stall: st, Err: context.Cause(ctx)}
 	}
 }
 
@@ -238,7 +238,7 @@ func (s *Source[T]) answer() {
 func (s *Source[T]) resolve(seq uint64, drop *mux.Drop) {
 	var err error
 	if drop != nil {
-		err = &DropError{Channel: s.cfg.Name, Code: drop.Code, Text: drop.Text}
+		err = &DropError{Channel: label(s.cfg.Name), Code: drop.Code, Text: drop.Text}
 		s.settled(seq, err)
 	}
 	d := s.waiting[seq]
@@ -272,7 +272,7 @@ func (s *Source[T]) dropUnsendable(it item[T], err error) {
 		delete(s.waiting, it.seq)
 		d.finish(err)
 	}
-	s.counts.warn(s.cfg.Logger, "netchan: value dropped, it can't be sent", "channel", s.cfg.Name, "reason", err)
+	s.counts.warn(s.cfg.Logger, "netchan: value dropped, it can't be sent", "channel", label(s.cfg.Name), "reason", err)
 	s.unanswered = true
 }
 
@@ -280,7 +280,7 @@ func (s *Source[T]) dropUnsendable(it item[T], err error) {
 func (s *Source[T]) noteDrops(o *outlet[T], drops []mux.Drop) {
 	for _, d := range drops {
 		if d.Code != mux.CodeLossy {
-			s.counts.warn(s.cfg.Logger, "netchan: values dropped by a receiver", "channel", s.cfg.Name,
+			s.counts.warn(s.cfg.Logger, "netchan: values dropped by a receiver", "channel", label(s.cfg.Name),
 				"node", o.node, "values", d.Count, "reason", d.Code, "text", d.Text)
 		}
 	}

@@ -75,7 +75,7 @@ func (s *Source[T]) refuse(o *outlet[T], r mux.Refuse) {
 	if r.Code == mux.CodeType {
 		s.counts.mismatches.Add(1)
 		s.cfg.Logger.Warn("netchan: a receiver of this name has another type",
-			"channel", s.cfg.Name, "node", o.node, "sent", s.text, "received", r.Text)
+			"channel", label(s.cfg.Name), "node", o.node, "sent", s.text, "received", r.Text)
 	}
 	if s.cfg.Refused != nil {
 		s.cfg.Refused(r)

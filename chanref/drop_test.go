@@ -255,7 +255,7 @@ func TestLossySink(t *testing.T) {
 // of both sides are right, with looks at any time.
 func TestLossySinkUnderReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const n = 20000
+		const n = 8000
 		w := newWorld(t)
 		c, src := newSource[int](w, 0)
 		d, sink := newSink[int](w, 4, lossySink)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,10 @@ type closedError struct{}
 
 func (closedError) Error() string        { return "channel end closed" }
 func (closedError) Is(target error) bool { return target == net.ErrClosed }
+
+// label is a channel's name for people. What is no name of the program's own
+// begins with a zero byte.
+func label(name string) string { return strings.TrimPrefix(name, "\x00") }
 
 // A DropError says that a value was dropped, and why.
 type DropError struct {

@@ -81,9 +81,9 @@ type odd struct {
 // A receiver that closes while its program's goroutines take values gives back
 // exactly what they have not taken, also when many values are equal.
 func TestCloseUnderReaders(t *testing.T) {
-	rounds := 400
+	rounds := 250
 	if testing.Short() {
-		rounds = 100
+		rounds = 50
 	}
 	small := func(i int) int8 { return int8(i % 3) }
 	mixed := func(i int) odd {

@@ -1,7 +1,6 @@
 package chanref
 
 import (
-	"errors"
 	"testing"
 	"testing/synctest"
 
@@ -27,8 +26,8 @@ func (f *feedback) Stopped(mux.Stop)      {}
 func (f *feedback) Written(*mux.Batch)    {}
 func (f *feedback) Lost(err error)        { f.lost <- err }
 
-// hostile opens a stream of Ts to sink and sends a frame on it.
-func hostile[T any](t *testing.T, s *mux.Session, sink interface{ ID() mux.ID }, frame func(*mux.Batch)) {
+// bring opens a stream of Ts to sink and sends a frame on it.
+func bring[T any](t *testing.T, s *mux.Session, sink interface{ ID() mux.ID }, frame func(*mux.Batch)) *feedback {
 	t.Helper()
 	schema := writer[T](t).Schema()
 	f := newFeedback()
@@ -37,10 +36,13 @@ func hostile[T any](t *testing.T, s *mux.Session, sink interface{ ID() mux.ID },
 	b := mux.NewBatch(schema.Hash())
 	frame(b)
 	out.Send(b)
-	var broken *ProtocolError
-	if err := receive(t, f.lost); !errors.As(s.Err(), &broken) {
-		t.Fatalf("the session ended with %v", err)
-	}
+	return f
+}
+
+// hostile does the same, and the session does not survive it.
+func hostile[T any](t *testing.T, s *mux.Session, sink interface{ ID() mux.ID }, frame func(*mux.Batch)) {
+	t.Helper()
+	receive(t, bring[T](t, s, sink, frame).lost)
 }
 
 // A sender that does not keep to the rules loses its session, and nothing of
@@ -61,6 +63,17 @@ func TestHostileSender(t *testing.T) {
 			hostile[struct{}](t, w.link("evil"), sink, values(1<<20))
 			if len(d) != 0 {
 				t.Fatalf("%d values came", len(d))
+			}
+		}},
+		{"no value above the limit", func(t *testing.T, w *world) {
+			d, sink := newSink[uint8](w, 1)
+			link := w.link("good")
+			bring[uint8](t, link, sink, bytes(2, 1, 2))
+			if v := receive(t, d); v != 1 || link.Err() != nil {
+				t.Fatalf("got %d, session: %v", v, link.Err())
+			}
+			if v := receive(t, d); v != 2 {
+				t.Fatal(v)
 			}
 		}},
 		{"one value above the limit", func(t *testing.T, w *world) {

@@ -104,11 +104,12 @@ func (s *Source[T]) hearOutlet(o *outlet[T]) {
 		s.noteDrops(o, a.Drops)
 		if err := s.d.ack(&o.lane, a); err != nil {
 			// Lost may have been said, or, behind a Stopped, may never be.
-			t.stopped, t.refused, t.lost = nil, nil, &ProtocolError{Channel: s.cfg.Name, Err: err}
+			t.stopped, t.refused, t.lost = nil, nil, &ProtocolError{Channel: label(s.cfg.Name), Err: err}
 			o.session.Close(t.lost)
 			break
 		}
 	}
+	before := s.d.dropped
 	switch {
 	case t.stopped != nil:
 		o.gone = true
@@ -120,12 +121,11 @@ func (s *Source[T]) hearOutlet(o *outlet[T]) {
 		s.refuse(o, *t.refused)
 	case t.lost != nil:
 		o.gone = true
-		dropped := s.d.dropped
 		s.d.lose(&o.lane, o.handed+1, mux.Drop{Code: mux.CodeLost, Text: t.lost.Error()})
-		if n := s.d.dropped - dropped; n > 0 {
-			s.cfg.Logger.Warn("netchan: values dropped with a lost receiver",
-				"channel", s.cfg.Name, "node", o.node, "values", n, "reason", t.lost)
-		}
+	}
+	if n := s.d.dropped - before; n > 0 {
+		s.counts.warn(s.cfg.Logger, "netchan: values dropped with a receiver that has ended",
+			"channel", label(s.cfg.Name), "node", o.node, "values", n, "lost", t.lost)
 	}
 }
 

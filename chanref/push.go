@@ -43,7 +43,7 @@ func (s *Sink[T]) serve(in *mux.In) {
 	err = s.receive(u, reader)
 	clean := err == io.EOF && in.Clean()
 	if broken := (*ProtocolError)(nil); errors.As(err, &broken) {
-		s.counts.warn(s.cfg.Logger, "netchan: a sender's stream has ended", "channel", s.cfg.Name,
+		s.counts.warn(s.cfg.Logger, "netchan: a sender's stream has ended", "channel", label(s.cfg.Name),
 			"node", s.table.nodeName(in.Session()), "reason", err)
 	}
 	s.leave(u, clean)
@@ -63,7 +63,7 @@ func (s *Sink[T]) mismatch(in *mux.In, err error) {
 		return
 	}
 	s.counts.mismatches.Add(1)
-	s.cfg.Logger.Warn("netchan: a sender of this name has another type", "channel", s.cfg.Name,
+	s.cfg.Logger.Warn("netchan: a sender of this name has another type", "channel", label(s.cfg.Name),
 		"node", s.table.nodeName(in.Session()), "sent", in.Open().Text, "received", s.text, "reason", err)
 }
 
@@ -129,7 +129,7 @@ func (s *Sink[T]) mayBring(u *use, n int) bool {
 const maxDecoded = 64 << 20
 
 func (s *Sink[T]) protocol(u *use, err error) error {
-	e := &ProtocolError{Channel: s.cfg.Name, Err: err}
+	e := &ProtocolError{Channel: label(s.cfg.Name), Err: err}
 	u.in.Session().Close(e)
 	return e
 }
@@ -318,7 +318,7 @@ func (p *pusher[T]) skip(code mux.Code, text string) {
 	s.mu.Unlock()
 	if code != mux.CodeLossy {
 		s.counts.dropped.Add(1)
-		s.counts.warn(s.cfg.Logger, "netchan: value dropped, it can't be decoded", "channel", s.cfg.Name,
+		s.counts.warn(s.cfg.Logger, "netchan: value dropped, it can't be decoded", "channel", label(s.cfg.Name),
 			"node", s.table.nodeName(p.u.in.Session()), "reason", text)
 	}
 	p.settle()

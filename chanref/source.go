@@ -17,6 +17,7 @@ type SourceConfig struct {
 	Broadcast  bool   // every receiver gets every value
 	Lossy      bool   // with Broadcast: no receiver is waited for
 	AtMostOnce bool   // never send again what a lost receiver may have taken
+	Knows      bool   // Know will be called: a close waits for it
 	Logger     *slog.Logger
 	Refused    func(mux.Refuse) // called on the source's goroutine when an end refuses or stops a stream
 	Ended      func()           // called once, on the source's goroutine, when it has ended
@@ -257,6 +258,16 @@ func (s *Source[T]) over() bool {
 	if len(s.d.back) > 0 || len(s.deliveries) > 0 || s.d.inFlight() > 0 {
 		return false
 	}
+	if !s.closed { // the program may have closed the channel before it detached
+		select {
+		case _, ok := <-s.c:
+			if ok {
+				s.late()
+			}
+			s.closed = !ok
+		default:
+		}
+	}
 	return !s.closed || s.toldAll()
 }
 
@@ -270,8 +281,8 @@ func (s *Source[T]) toldAll() bool {
 	if s.linger {
 		return true
 	}
-	missing := false
 	s.mu.Lock()
+	missing := s.cfg.Knows && s.known == nil
 	for t := range s.known {
 		if s.refused[t] == nil && !s.connected(t) {
 			missing = true
@@ -343,15 +354,21 @@ func (s *Source[T]) end() {
 	s.table.removeSource(s)
 	s.ending.end(err)
 	if !s.closed {
-		drain(s.c, s.counts.late)
+		drain(s.c, s.late)
 	}
 	s.c = nil // the program's alone from here on
 	if lost := int(s.d.dropped-dropped) + len(s.deliveries); lost > 0 {
-		s.cfg.Logger.Warn("netchan: values dropped when a sender ended", "channel", s.cfg.Name, "values", lost, "reason", err)
+		s.cfg.Logger.Warn("netchan: values dropped when a sender ended", "channel", label(s.cfg.Name), "values", lost, "reason", err)
 	}
 	if s.cfg.Ended != nil {
 		s.cfg.Ended()
 	}
+}
+
+// late counts a value that was sent after the end.
+func (s *Source[T]) late() {
+	s.counts.late()
+	s.counts.warn(s.cfg.Logger, "netchan: value dropped, it was sent on a sender that has ended", "channel", label(s.cfg.Name))
 }
 
 // Close takes no more than the channel holds now; that is still delivered, and
