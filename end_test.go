@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/matveynator/netchan"
+	"github.com/matveynator/netchan/mesh"
+	"github.com/matveynator/netchan/peer"
 )
 
 // Three replicas of a stage each close their sending end when their input
@@ -195,4 +197,51 @@ func TestPromise8CloseAtOnce(t *testing.T) {
 			t.Fatal(v, err)
 		}
 	}
+}
+
+// A sender that the registry names counts as there, though no stream of it is.
+func TestPromise8NamedSendersCount(t *testing.T) {
+	a := join(t, "a")
+	b := join(t, "b", a.Addr())
+	mute := joinMute(t, a.Addr(), mesh.End{ID: [16]byte{1}, Name: "named"})
+	waitFor(t, "the mute node's sender to be known", func() bool { return len(b.Channels()) == 1 })
+	r := receiver[int](t, b, "named")
+	s := sender[int](t, a, "named")
+	connected(t, s, 1)
+	close(s.C)
+	<-s.Done()
+	select {
+	case v, ok := <-r.C:
+		t.Fatalf("%v %v though a named sender has not closed", v, ok)
+	case <-afterQuiet(t):
+	}
+	if err := mute.Leave(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := netchan.Receive(testContext(t), r.C); err != io.EOF {
+		t.Fatal(v, err)
+	}
+}
+
+// joinMute has a node join that says it has these ends, and does nothing else.
+func joinMute(t *testing.T, seed string, ends ...mesh.End) *mesh.Mesh {
+	t.Helper()
+	host, err := peer.NewHost(peer.Config{
+		Listen: "127.0.0.1:0", Key: testKey, Logger: quiet(),
+		OnLink: func(l *peer.Link) { go io.Copy(io.Discard, l) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { host.Close() })
+	m, err := netchan.NewMesh(host, testKey, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	if err := m.Join(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	m.Publish(ends)
+	return m
 }

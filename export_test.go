@@ -1,5 +1,13 @@
 package netchan
 
+import (
+	"io"
+	"log/slog"
+
+	"github.com/matveynator/netchan/mesh"
+	"github.com/matveynator/netchan/peer"
+)
+
 // SharedLinks counts the links that this process's dialers have.
 func SharedLinks() int {
 	dialers.mu.Lock()
@@ -9,4 +17,12 @@ func SharedLinks() int {
 		n += len(d.hub.host.Links())
 	}
 	return n
+}
+
+// NewMesh is the gossip of a node that is nothing more.
+func NewMesh(host *peer.Host, key Key, seed string) (*mesh.Mesh, error) {
+	return mesh.New(mesh.Config{
+		ID: mesh.ID(host.ID()), Name: "mute", Addr: host.Addr(), Seeds: []string{seed},
+		Keys: gossipKeys(key, nil), Network: gossipNetwork{host}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
 }

@@ -3,6 +3,7 @@ package netchan_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/matveynator/netchan"
@@ -152,4 +153,29 @@ func TestShutdownOfAReceiver(t *testing.T) {
 	if st := s.Stats(); st.Redelivered != 0 || st.Dropped != 0 {
 		t.Errorf("%+v", st)
 	}
+}
+
+// Thousands of channels neither make joining nor ending slow.
+func TestManyChannels(t *testing.T) {
+	const n = 2000
+	a := join(t, "a")
+	b := join(t, "b", a.Addr())
+	var all []*netchan.Sender[int]
+	for i := range n {
+		all = append(all, sender[int](t, a, fmt.Sprint("many ", i), netchan.Buffer(1)))
+		receiver[int](t, b, fmt.Sprint("many ", i), netchan.Buffer(1))
+	}
+	for i, s := range all {
+		connected(t, s, 1)
+		give(t, s.C, i)
+	}
+	b.Close()
+	waitFor(t, "every sender to have its value back", func() bool {
+		for _, s := range a.Stats().Senders {
+			if s.Waiting != 1 {
+				return false
+			}
+		}
+		return true
+	})
 }

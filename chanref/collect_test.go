@@ -77,6 +77,27 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// Nobody waits until the senders on an ended channel have had enough.
+func TestDrainOfEndless(t *testing.T) {
+	c := make(chan int, 1)
+	c <- 0
+	n := 0
+	done := make(chan struct{})
+	drain(c, func() {
+		if n++; n < drainBurst+100 {
+			c <- n // the next one is there at once
+			return
+		}
+		close(done)
+	})
+	select {
+	case <-done:
+		t.Fatal("it went on as long as there was something")
+	default:
+	}
+	ended(t, "what was sent", done)
+}
+
 // A channel that is closed after its end is looked at no more.
 func TestDrainOfClosed(t *testing.T) {
 	c := make(chan int, 2)

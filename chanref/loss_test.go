@@ -86,7 +86,7 @@ func TestLossDrops(t *testing.T) {
 				if st.Acknowledged != 1 || st.Dropped != 8 || st.Waiting != 0 || !errors.As(st.LastDrop, &drop) || drop.Code != mux.CodeLost {
 					t.Fatalf("%+v", st)
 				}
-				if lines := w.log.with("dropped with a lost receiver"); len(lines) != 1 {
+				if lines := w.log.with("dropped with a receiver"); len(lines) != 1 {
 					t.Fatalf("the log says %q", w.log.with(""))
 				}
 				e, other := newSink[int](w, 3)
@@ -179,6 +179,22 @@ func TestReplacedUse(t *testing.T) {
 			t.Fatalf("%+v", st)
 		}
 	})
+}
+
+// A stream that was replaced does not push what it still has, room or not.
+func TestReplacedUsePushesNoMore(t *testing.T) {
+	_, sink := newSink[int](newWorld(t), 1)
+	u := &use{replaced: make(chan struct{})}
+	for range 10 {
+		if !sink.lock(u) {
+			t.Fatal("no right to push")
+		}
+		sink.unlock()
+	}
+	close(u.replaced)
+	if sink.lock(u) {
+		t.Fatal("a replaced stream may push")
+	}
 }
 
 // A peer that breaks the protocol loses its session, and what was with it goes

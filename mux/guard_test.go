@@ -172,6 +172,7 @@ func TestGuardConnWholeFrames(t *testing.T) {
 	} {
 		var failed error
 		c := newGuardConn(&readConn{r}, newGuard(false, 4), func(err error) { failed = err }, func() {})
+		c.release()
 		var got []byte
 		buf := make([]byte, 1000)
 		for {
@@ -212,8 +213,13 @@ func TestGuardConnWritesWholeFrames(t *testing.T) {
 		}
 		frames = append(frames, len(body))
 	}
-	c := newGuardConn(x, newGuard(true, 4), func(error) {}, func() {})
-	write := func(p []byte) error { _, err := c.Write(p); return err }
+	var failed error
+	c := newGuardConn(x, newGuard(true, 4), func(err error) { failed = err }, func() {})
+	write := func(p []byte) error { // an error fails the session; yamux is not told
+		failed, c.failed = nil, false
+		_, err := c.Write(p)
+		return errors.Join(failed, err)
+	}
 	if err := errors.Join(write(yHeaderBytes(yWindow, ySYN, 1, grow)), write(yHeaderBytes(yData, 0, 1, 5))); err != nil {
 		t.Fatal(err)
 	}

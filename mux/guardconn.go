@@ -13,8 +13,7 @@ type guardConn struct {
 	fail func(error) // begins the end of the session; doesn't block
 	gone func()      // a stream of ours is gone
 
-	readEnd chan struct{} // closed when Read has returned an error
-	once    sync.Once
+	released chan struct{} // closed when yamux may hear of an error
 
 	mu sync.Mutex // held for the guard only
 	g  *guard
@@ -28,22 +27,24 @@ type guardConn struct {
 	// The writer's: a header that waits for its body.
 	held    [yHeader]byte
 	holding bool
+	failed  bool // nothing is written any more
 }
 
 func newGuardConn(conn Conn, g *guard, fail func(error), gone func()) *guardConn {
 	return &guardConn{
 		conn: conn, g: g, fail: fail, gone: gone,
-		readEnd: make(chan struct{}),
-		buf:     make([]byte, yHeader+yamuxBody),
+		released: make(chan struct{}),
+		buf:      make([]byte, yHeader+yamuxBody),
 	}
 }
 
-// Read gives yamux bytes of whole frames.
+// Read gives yamux bytes of whole frames. An error ends the session, and is handed up
+// when everybody who reads a stream has gone.
 func (c *guardConn) Read(p []byte) (int, error) {
 	for c.r == c.whole {
 		if c.err != nil {
 			c.fail(c.err)
-			c.once.Do(func() { close(c.readEnd) })
+			<-c.released
 			return 0, c.err
 		}
 		c.more()
@@ -103,14 +104,21 @@ func (c *guardConn) judge() {
 	}
 }
 
-// Write takes a header, or the body that the header before announced.
+// Write takes a header, or the body that the header before announced. An error ends the
+// session; yamux hears of that by Read, and until then writes to nobody.
 func (c *guardConn) Write(p []byte) (int, error) {
+	if c.failed {
+		return len(p), nil
+	}
 	if err := c.write(p); err != nil {
+		c.failed = true
 		c.fail(err)
-		return 0, err
 	}
 	return len(p), nil
 }
+
+// release lets yamux know of the end.
+func (c *guardConn) release() { close(c.released) }
 
 func (c *guardConn) write(p []byte) error {
 	if c.holding {

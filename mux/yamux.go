@@ -2,6 +2,7 @@ package mux
 
 import (
 	"math"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/yamux"
@@ -12,6 +13,12 @@ type yamuxTransport struct {
 	y      *yamux.Session
 	g      *guardConn
 	client bool
+
+	mu      sync.Mutex                // guards what follows
+	streams map[*yamuxStream]struct{} // that somebody reads, or may
+	reading int                       // calls of Read under way
+	closing bool
+	idle    chan struct{} // closed when closing, and no Read is under way
 }
 
 func newYamux(s *Session, conn Conn, client bool) *yamuxTransport {
@@ -24,7 +31,10 @@ func newYamux(s *Session, conn Conn, client bool) *yamuxTransport {
 	if err != nil {
 		panic("mux: yamux refuses its configuration: " + err.Error())
 	}
-	return &yamuxTransport{y: y, g: g, client: client}
+	return &yamuxTransport{
+		y: y, g: g, client: client,
+		streams: make(map[*yamuxStream]struct{}), idle: make(chan struct{}),
+	}
 }
 
 // yamuxConfig: see the comments for why each value is what it is.
@@ -51,7 +61,7 @@ func (t *yamuxTransport) wrap(st *yamux.Stream, err error) (stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &yamuxStream{Stream: st, g: t.g}, nil
+	return &yamuxStream{Stream: st, t: t}, nil
 }
 
 func (t *yamuxTransport) control() (stream, error) {
@@ -72,23 +82,80 @@ func (t *yamuxTransport) open() (stream, error) { return t.wrap(t.y.OpenStream()
 
 func (t *yamuxTransport) accept() (stream, error) { return t.wrap(t.y.AcceptStream()) }
 
+// enter begins a Read of s; false when the session ends.
+func (t *yamuxTransport) enter(s *yamuxStream) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closing {
+		return false
+	}
+	t.streams[s] = struct{}{}
+	t.reading++
+	return true
+}
+
+func (t *yamuxTransport) leave() {
+	t.mu.Lock()
+	t.reading--
+	last := t.closing && t.reading == 0
+	t.mu.Unlock()
+	if last {
+		close(t.idle)
+	}
+}
+
+func (t *yamuxTransport) forget(s *yamuxStream) {
+	t.mu.Lock()
+	delete(t.streams, s)
+	t.mu.Unlock()
+}
+
 func (t *yamuxTransport) room() bool { return t.g.room() }
 
+// past is a deadline that is over.
+var past = time.Unix(1, 0)
+
+// close ends the readers of all streams before yamux hears of the end: a Read
+// of yamux spins from the session's end until its own stream is closed, and
+// thousands that do so together leave no time for the closing.
 func (t *yamuxTransport) close() {
-	// The connection first, and yamux only when its receive loop has ended: else readers of
-	// streams would spin until then.
-	_ = t.g.Close()
-	select {
-	case <-t.g.readEnd:
-	case <-t.y.CloseChan():
+	_ = t.g.Close() // nothing comes or goes any more; yamux is not told
+	t.mu.Lock()
+	t.closing = true
+	streams := t.streams
+	t.streams = nil
+	none := t.reading == 0
+	t.mu.Unlock()
+	for s := range streams {
+		_ = s.Stream.SetReadDeadline(past)
 	}
+	if none {
+		close(t.idle)
+	}
+	<-t.idle
+	t.g.release()
 	_ = t.y.Close()
 }
 
 // yamuxStream is a stream of yamux that can tell the guard how much may come on it.
 type yamuxStream struct {
 	*yamux.Stream
-	g *guardConn
+	t *yamuxTransport
 }
 
-func (s *yamuxStream) allow(upTo uint64) { s.g.allow(s.StreamID(), upTo) }
+// Read is yamux', but ends before the session does.
+func (s *yamuxStream) Read(p []byte) (int, error) {
+	if !s.t.enter(s) {
+		return 0, ErrClosed
+	}
+	defer s.t.leave()
+	return s.Stream.Read(p)
+}
+
+// Close is yamux'.
+func (s *yamuxStream) Close() error {
+	s.t.forget(s)
+	return s.Stream.Close()
+}
+
+func (s *yamuxStream) allow(upTo uint64) { s.t.g.allow(s.StreamID(), upTo) }
