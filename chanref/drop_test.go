@@ -159,28 +159,29 @@ func TestNewTypeBehindLargeValue(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			link := w.link("b")
-			c, src := newSource[any](w, 4, mode)
+			c, src := newSource[any](w, 0, mode)
 			d, sink := newSink[any](w, 4)
 			connect(t, src, link, sink)
-			for i := range 4 {
-				go func() {
-					send(t, c, any(slices.Repeat([]byte{byte(i)}, 900<<10)))
-					send(t, c, any(far{First: i}))
-				}()
+			// Four fill the channel and one waits to be pushed, so that nobody reads
+			// the stream and the large one stops half-way.
+			for i := range 5 {
+				send(t, c, any(i))
+				synctest.Wait()
 			}
-			large, structs := 0, 0
-			for range 8 {
-				switch v := receive(t, d).(type) {
-				case []byte:
-					large++
-				case far:
-					structs++
-				default:
-					t.Fatalf("got a %T", v)
+			send(t, c, any(make([]byte, 300<<10)))
+			synctest.Wait()
+			send(t, c, any(far{First: 7}))
+			synctest.Wait()
+			for i := range 5 {
+				if v := receive(t, d); v != any(i) {
+					t.Fatal(v)
 				}
 			}
-			if large != 4 || structs != 4 || link.Err() != nil {
-				t.Fatalf("%d large values, %d structs, session: %v", large, structs, link.Err())
+			if v, ok := receive(t, d).([]byte); !ok || len(v) != 300<<10 {
+				t.Fatalf("got a %T, session: %v", v, link.Err())
+			}
+			if v := receive(t, d); v != any(far{First: 7}) {
+				t.Fatalf("got %v, session: %v", v, link.Err())
 			}
 		})
 	}

@@ -197,42 +197,55 @@ func TestReplacedUsePushesNoMore(t *testing.T) {
 	}
 }
 
+// evil is a peer whose receiving end does as it likes.
+type evil struct{ serve func(*mux.In) }
+
+func (e evil) Serve(in *mux.In)                 { e.serve(in) }
+func (evil) Attach(*mux.Session, mux.Attach)    {}
+func (evil) Goodbye(*mux.Session)               {}
+func (evil) Ended(s *mux.Session, reason error) {}
+
 // A peer that breaks the protocol loses its session, and what was with it goes
-// elsewhere, whatever else it had said.
+// elsewhere, whatever else it has said before the source listens.
 func TestProtocolErrorFreesTheLane(t *testing.T) {
 	for _, said := range []string{"nothing", "stop", "lost"} {
 		t.Run(said, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				evil := w.link("evil")
+				speak := make(chan bool)
+				a, b := mux.Pair(evil{func(in *mux.In) {
+					in.Accept(mux.Accept{Limit: 4})
+					<-speak
+					in.Ack(mux.Ack{Taken: 5})
+					if said == "stop" {
+						in.Stop(mux.Stop{Code: mux.CodeClosed, UpTo: 4})
+					}
+				}}, mux.Config{Peer: "evil"})
+				defer b.Wait()
+				defer cut(a)
 				c, src := newSource[int](w, 4)
-				_, sink := newSink[int](w, 4, keepOpen)
-				connect(t, src, evil, sink)
+				src.Connect(a, mux.Target{Name: "jobs"}, "evil")
 				for i := range 4 {
 					send(t, c, i)
 				}
+				release := hold(src)
+				close(speak)
 				synctest.Wait()
-				answered := make(chan bool, 1)
-				src.call(func() { // what comes at one time is heard at one time
-					o := src.d.lanes[0].o
-					o.Acked(mux.Ack{Taken: 5})
-					switch said {
-					case "stop":
-						o.Stopped(mux.Stop{Code: mux.CodeClosed, UpTo: 4})
-					case "lost":
-						o.Lost(errors.New("gone"))
-					}
-					answered <- true
-				})
-				receive(t, answered)
-				ended(t, "the session", evil.Done())
-				synctest.Wait()
+				if said == "lost" {
+					cut(a)
+				}
+				release()
+				ended(t, "the session", a.Done())
 				var protocol *ProtocolError
-				if err := evil.Err(); !errors.As(err, &protocol) {
+				if err := a.Err(); said != "lost" && !errors.As(err, &protocol) {
 					t.Fatal(err)
 				}
-				d, other := newSink[int](w, 1)
-				connect(t, src, w.link("good"), other)
+				synctest.Wait()
+				if st := src.Stats(); st.Waiting != 4 || st.Receivers != 0 {
+					t.Fatalf("%+v", st)
+				}
+				d, sink := newSink[int](w, 1)
+				connect(t, src, w.link("good"), sink)
 				close(c)
 				if got := closed(t, d); !slices.Equal(got, upTo(4)) {
 					t.Fatalf("got %v", got)

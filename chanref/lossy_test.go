@@ -142,14 +142,13 @@ func TestLossyBroadcast(t *testing.T) {
 			send(t, c, i)
 		}
 		// What the channel still holds at a Flush, nobody will get.
-		held, flushed := make(chan bool), make(chan error, 1)
-		src.call(func() { <-held })
+		release, flushed := hold(src), make(chan error, 1)
 		for i := range 4 {
 			send(t, c, i)
 		}
 		go func() { flushed <- src.Flush(testContext(t)) }()
 		synctest.Wait()
-		close(held)
+		release()
 		if err := receive(t, flushed); err != nil {
 			t.Fatal(err)
 		}

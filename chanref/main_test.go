@@ -158,6 +158,16 @@ func settled() {
 	synctest.Wait()
 }
 
+// hold keeps the source's goroutine from doing anything until the returned
+// function is called, in a bubble.
+func hold[T any](src *Source[T]) (release func()) {
+	synctest.Wait()
+	held := make(chan bool)
+	src.call(func() { <-held })
+	synctest.Wait()
+	return func() { close(held) }
+}
+
 // receive gets one value, which must come.
 func receive[T any](t testing.TB, c <-chan T) (v T) {
 	t.Helper()
