@@ -59,7 +59,6 @@ func TestLossyReceiver(t *testing.T) {
 		for i := range n {
 			s.C <- i
 		}
-		close(s.C)
 	}()
 	for i := range n {
 		if v := take(t, waits.C); v != i {
@@ -75,6 +74,8 @@ func TestLossyReceiver(t *testing.T) {
 			t.Fatalf("got %d, want %d: the oldest goes", v, i)
 		}
 	}
+	waitFor(t, "the acknowledgements", func() bool { return s.Stats().InFlight == 0 })
+	close(s.C)
 	if _, ok := <-lossy.C; ok {
 		t.Fatal("more")
 	}
@@ -102,5 +103,33 @@ func TestLossySender(t *testing.T) {
 	first, second := take(t, r.C), take(t, r.C)
 	if first >= second {
 		t.Errorf("got %d before %d", first, second)
+	}
+}
+
+// Nor do its Deliver, Flush and end wait for a receiver that is Lossy.
+func TestNobodyWaitsForALossyReceiver(t *testing.T) {
+	a := join(t, "a")
+	b := join(t, "b", a.Addr())
+	s := sender[int](t, a, "monitor", netchan.Broadcast())
+	monitor := receiver[int](t, b, "monitor", netchan.Lossy(), netchan.Buffer(3))
+	connected(t, s, 1)
+	if err := s.Deliver(testContext(t), 1); err != nil {
+		t.Fatal(err)
+	}
+	give(t, s.C, 2)
+	if err := s.Flush(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	close(s.C)
+	<-s.Done()
+	want := 1
+	for v := range monitor.C {
+		if v != want {
+			t.Fatalf("got %d, want %d", v, want)
+		}
+		want++
+	}
+	if want != 3 || monitor.Err() != nil {
+		t.Fatal(want, monitor.Err())
 	}
 }

@@ -3,6 +3,7 @@ package netchan_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -61,6 +62,8 @@ func TestPromise15BadCalls(t *testing.T) {
 		"nil channel":          {func() error { return netchan.Send[int](ctx, nil, 1) }, "ch", "nil", nil},
 		"nil channel, receive": {func() error { _, err := netchan.Receive[int](ctx, nil); return err }, "ch", "nil", nil},
 		"dial":                 {func() error { _, _, err := netchan.Dial("x"); return err }, "addr", "host:port", nil},
+		"nil context":          {func() error { _, err := netchan.Join(nil, netchan.Config{}); return err }, "ctx", "Background", nil}, //nolint:staticcheck // that is what is tested
+		"nil context, deliver": {func() error { return sender[int](t, n, "nil").Deliver(nil, 1) }, "ctx", "Background", nil},           //nolint:staticcheck // as above
 		"listen address":       {func() error { _, _, err := netchan.Listen("x"); return err }, "addr", "host:port", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,7 +80,7 @@ func TestPromise15BadCalls(t *testing.T) {
 			}
 		})
 	}
-	if left := n.Channels(); len(left) != 0 {
+	if left := n.Channels(); len(left) != 1 { // the one of "nil context, deliver"
 		t.Errorf("bad calls left %v", left)
 	}
 }
@@ -150,4 +153,39 @@ func TestDeliverWithdraws(t *testing.T) {
 	if v := take(t, r.C); v != 2 {
 		t.Fatalf("got %d", v)
 	}
+}
+
+func TestZeroValuesAreClosed(t *testing.T) {
+	var n *netchan.Node
+	for _, n := range []*netchan.Node{n, {}} {
+		if err := n.Close(); err != nil || n.Members() != nil || n.Channels() != nil || n.Name() != "" || len(n.Stats().Links) != 0 {
+			t.Error(err)
+		}
+		if err := n.Shutdown(testContext(t)); !errors.Is(err, netchan.ErrClosed) {
+			t.Error(err)
+		}
+	}
+	var s netchan.Sender[int]
+	var r netchan.Receiver[int]
+	if err := s.Flush(testContext(t)); !errors.Is(err, netchan.ErrClosed) || s.Close() != nil || r.Close() != nil || !errors.Is(r.Err(), netchan.ErrClosed) {
+		t.Error(err)
+	}
+	<-s.Done()
+}
+
+// What would not fit into the node's list of names is refused.
+func TestTooManyNames(t *testing.T) {
+	n := join(t, "a")
+	long := strings.Repeat("x", 250)
+	for i := range 5000 {
+		if _, err := netchan.NewReceiver[int](n, fmt.Sprint(long, i)); err != nil {
+			bad := (*netchan.ArgumentError)(nil)
+			if !errors.As(err, &bad) || bad.Arg != "n" {
+				t.Fatal(err)
+			}
+			waitFor(t, "all to be in the mesh", func() bool { return len(n.Registered()) == i })
+			return
+		}
+	}
+	t.Fatal("5000 names of 250 bytes were taken")
 }

@@ -37,6 +37,9 @@ func Err(ch any) error {
 // acknowledged, as Sender.Flush does. ch is a Sender's C or a channel to send on
 // from Listen or Dial; any other one has nothing to wait for.
 func Flush(ctx context.Context, ch any) error {
+	if err := checkContext(ctx, "Flush"); err != nil {
+		return err
+	}
 	if e, _ := chanref.EndingOf(ch); e != nil {
 		return public(e.Flush(ctx))
 	}
@@ -49,11 +52,9 @@ func Send[T any](ctx context.Context, ch chan<- T, v T) (err error) {
 	if ch == nil {
 		return &ArgumentError{Call: "Send", Arg: "ch", Problem: "is nil: a send would block for ever"}
 	}
-	defer func() {
-		if recover() != nil { // only a send on a closed channel panics here
-			err = ErrClosed
-		}
-	}()
+	if err := checkContext(ctx, "Send"); err != nil {
+		return err
+	}
 	done := Done(ch)
 	select {
 	case <-done:
@@ -63,6 +64,11 @@ func Send[T any](ctx context.Context, ch chan<- T, v T) (err error) {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
+	defer func() {
+		if recover() != nil { // only a send on a closed channel panics here
+			err = ErrClosed
+		}
+	}()
 	select {
 	case ch <- v:
 		return nil
@@ -80,6 +86,9 @@ func Receive[T any](ctx context.Context, ch <-chan T) (T, error) {
 	var zero T
 	if ch == nil {
 		return zero, &ArgumentError{Call: "Receive", Arg: "ch", Problem: "is nil: a receive would block for ever"}
+	}
+	if err := checkContext(ctx, "Receive"); err != nil {
+		return zero, err
 	}
 	result := func(v T, ok bool) (T, error) {
 		if ok {
@@ -105,8 +114,8 @@ func Receive[T any](ctx context.Context, ch <-chan T) (T, error) {
 
 // Register makes T known inside values of type any, under its Go name with its
 // package's path. Do it at both ends, before the first such value. Basic types and
-// their slices and maps need no registering. Registering two types under one
-// name panics.
+// their slices and maps need no registering. It panics on a mistake of the
+// program: two types under one name, a type that can't travel or has no name.
 func Register[T any]() { codec.Register[T]() }
 
 // RegisterName is Register under a name of your choice, which need not change

@@ -26,10 +26,13 @@ func Dial(addr string) (send chan<- any, receive <-chan any, err error) {
 }
 
 // DialContext is Dial until ctx ends, be it while it waits for the listener or
-// later. Then receive is closed, values not delivered are dropped, and Done of
-// both channels is closed.
+// later. Then both channels end: what was sent and not taken is dropped and
+// counted, what lies unread in receive goes back and to another dialer.
 func DialContext(ctx context.Context, addr string) (send chan<- any, receive <-chan any, err error) {
 	const call = "Dial"
+	if err := checkContext(ctx, call); err != nil {
+		return nil, nil, err
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, nil, context.Cause(ctx)
 	}
@@ -55,7 +58,7 @@ func DialContext(ctx context.Context, addr string) (send chan<- any, receive <-c
 		err = d.meet(ctx, s)
 	}
 	if err != nil {
-		ends.abort(err)
+		ends.end(err)
 		shared.release()
 		return nil, nil, fmt.Errorf("netchan: Dial %s: %w", addr, err)
 	}
@@ -69,6 +72,7 @@ type dialer struct {
 	shared *sharedDialer
 	ends   *anyEnds
 	last   *mux.Session
+	why    error // why there is no listener yet
 }
 
 // run owns the dialer until it ends.
@@ -77,7 +81,7 @@ func (d *dialer) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			d.ends.abort(context.Cause(ctx))
+			d.ends.end(context.Cause(ctx))
 			return
 		case <-d.ends.source.Done():
 			d.ends.sink.Close()
@@ -113,7 +117,10 @@ func (d *dialer) link(ctx context.Context, first bool) (*mux.Session, error) {
 			}
 		}
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, d.givenUp(ctx)
+		}
+		if err != nil {
+			d.why = err
 		}
 		if first && hopeless(err) {
 			return nil, err
@@ -124,6 +131,18 @@ func (d *dialer) link(ctx context.Context, first bool) (*mux.Session, error) {
 		}
 		wait.sleep(ctx)
 	}
+}
+
+// errNoListener is what Dial finds at the address of a Node, or of a listener
+// that has ended.
+var errNoListener = errors.New("nobody listens there: that needs Listen, not Join")
+
+// givenUp is the error of a Dial whose context has ended.
+func (d *dialer) givenUp(ctx context.Context) error {
+	if d.why == nil {
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("%w (last: %w)", context.Cause(ctx), d.why)
 }
 
 // hopeless says whether no later attempt will go better.
@@ -144,8 +163,11 @@ func (d *dialer) meet(ctx context.Context, s *mux.Session) error {
 		if err == nil || errors.Is(err, ErrClosed) {
 			return err
 		}
+		if s.Err() == nil {
+			d.why = errNoListener
+		}
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return d.givenUp(ctx)
 		}
 		wait.sleep(ctx)
 		if s.Err() != nil {

@@ -245,3 +245,37 @@ func joinMute(t *testing.T, seed string, ends ...mesh.End) *mesh.Mesh {
 	m.Publish(ends)
 	return m
 }
+
+// A receiver whose node knew of the sender hears of its close, though the
+// sender had finished before it heard of the receiver.
+func TestPromise8LateReceiver(t *testing.T) {
+	a := join(t, "a")
+	b := join(t, "b", a.Addr())
+	for i := range 10 {
+		name := fmt.Sprint("late ", i)
+		s := sender[int](t, a, name)
+		waitFor(t, "b to know the sender", func() bool {
+			for _, c := range b.Channels() {
+				if c.Name == name {
+					return true
+				}
+			}
+			return false
+		})
+		rb := receiver[int](t, b, name)
+		ra := receiver[int](t, a, name)
+		go func() {
+			s.C <- 1
+			close(s.C)
+		}()
+		got := 0
+		for _, r := range []*netchan.Receiver[int]{ra, rb} {
+			for range r.C {
+				got++
+			}
+		}
+		if got != 1 {
+			t.Fatalf("%d values", got)
+		}
+	}
+}

@@ -98,6 +98,9 @@ func (e *StalledError) Error() string {
 	case OtherType:
 		why = fmt.Sprintf("%s receives %s", e.Node, e.Type)
 	}
+	if e.Left == 0 {
+		return fmt.Sprintf("netchan: %q waits: %s: %v", e.Channel, why, e.Err)
+	}
 	values := "values"
 	verb := "wait"
 	if e.Left == 1 {
@@ -130,8 +133,11 @@ var _ net.Error = (*StalledError)(nil)
 type DropError struct {
 	Channel string
 	Reason  string // in words
+	Err     error  // the cause, if it was found on this side; or nil
 	code    mux.Code
 }
+
+func (e *DropError) Unwrap() error { return e.Err }
 
 func (e *DropError) Error() string {
 	return fmt.Sprintf("netchan: a value of %q was dropped: %s", e.Channel, e.Reason)
@@ -167,7 +173,7 @@ func public(err error) error {
 		if drop.Text != "" {
 			reason += ": " + drop.Text
 		}
-		return &DropError{Channel: drop.Channel, Reason: reason, code: drop.Code}
+		return &DropError{Channel: drop.Channel, Reason: reason, Err: drop.Err, code: drop.Code}
 	}
 	return err
 }

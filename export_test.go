@@ -26,3 +26,13 @@ func NewMesh(host *peer.Host, key Key, seed string) (*mesh.Mesh, error) {
 		Keys: gossipKeys(key, nil), Network: gossipNetwork{host}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 }
+
+// Registered are the ends here that the mesh has.
+func (n *Node) Registered() (own []mesh.Entry) {
+	for _, e := range n.mesh.Ends() {
+		if NodeID(e.Node.ID) == n.self.ID {
+			own = append(own, e)
+		}
+	}
+	return own
+}

@@ -86,18 +86,15 @@ func newHub(cfg peer.Config, changed func(), before func(*chanref.Table) error) 
 // addLink starts the session over a new link.
 func (h *hub) addLink(l *peer.Link) {
 	r := &remote{link: l, info: l.Remote()}
-	r.session = mux.New(l, l.Lower(), h, mux.Config{Logger: h.log, Peer: r})
 	h.mu.Lock()
-	closed := h.closed
-	if !closed {
-		h.sessions[r.info.ID] = r
-	}
-	h.mu.Unlock()
-	if closed {
+	if h.closed {
+		h.mu.Unlock()
 		l.Close()
-		r.session.Close(ErrClosed)
 		return
 	}
+	r.session = mux.New(l, l.Lower(), h, mux.Config{Logger: h.log, Peer: r})
+	h.sessions[r.info.ID] = r
+	h.mu.Unlock()
 	h.changed()
 }
 
@@ -231,13 +228,15 @@ func (h *hub) close(err error) {
 	}
 	h.mu.Unlock()
 	h.cancel()
+	h.host.Close() // first: it ends the links, which lets go of calls that wait in a session
 	for _, r := range all {
-		r.link.Close() // first: it lets go of calls that wait in the session
 		r.session.Close(ErrClosed)
 	}
 	h.local.Close(ErrClosed)
 	h.localPeer.Close(ErrClosed)
-	h.host.Close()
 	h.table.Close(err)
+	for _, r := range all {
+		r.session.Wait()
+	}
 	h.wg.Wait()
 }

@@ -42,10 +42,14 @@ func Listen(addr string) (send chan<- any, receive <-chan any, err error) {
 	return ListenContext(context.Background(), addr)
 }
 
-// ListenContext is Listen until ctx ends. Then the port is closed, receive is
-// closed, values not delivered are dropped, and Done of both channels is closed.
+// ListenContext is Listen until ctx ends. Then the port is closed, and both
+// channels end: what was sent and not taken is dropped and counted, what lies
+// unread in receive stays with its dialers, for the next listener.
 func ListenContext(ctx context.Context, addr string) (send chan<- any, receive <-chan any, err error) {
 	const call = "Listen"
+	if err := checkContext(ctx, call); err != nil {
+		return nil, nil, err
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, nil, context.Cause(ctx)
 	}
@@ -68,12 +72,12 @@ func ListenContext(ctx context.Context, addr string) (send chan<- any, receive <
 	go func() {
 		select {
 		case <-ctx.Done():
-			ends.abort(context.Cause(ctx))
+			ends.end(context.Cause(ctx))
 		case <-ends.source.Done():
 			ends.sink.Last()
 			select {
 			case <-ctx.Done():
-				ends.abort(context.Cause(ctx))
+				ends.end(context.Cause(ctx))
 			case <-ends.sink.Done():
 				h.partAndClose()
 				return
@@ -99,14 +103,15 @@ func newAnyEnds(t *chanref.Table, buffer int, keepOpen bool) (*anyEnds, error) {
 	}
 	e := &anyEnds{send: make(chan any, seedSendBuffer), receive: make(chan any, buffer)}
 	log := slog.Default()
-	e.source = chanref.NewSource(t, e.send, w, chanref.SourceConfig{ID: newID(), Name: listenName, Logger: log})
+	e.source = chanref.NewSource(t, e.send, w, chanref.SourceConfig{ID: newID(), Name: listenName, Ahead: true, Logger: log})
 	e.sink = chanref.NewSink(t, e.receive, w, chanref.SinkConfig{ID: newID(), Name: listenName, KeepOpen: keepOpen, Logger: log})
 	return e, nil
 }
 
-func (e *anyEnds) abort(err error) {
+// end ends both for err; what lies unread in receive goes back.
+func (e *anyEnds) end(err error) {
 	e.source.Abort(err)
-	e.sink.Abort(err)
+	e.sink.End(err)
 }
 
 // partAndClose closes a hub that has nothing left to say, once the peers have

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 
@@ -229,5 +230,81 @@ func TestListenOnATakenPort(t *testing.T) {
 	defer l.Close()
 	if _, _, err := netchan.Listen(l.Addr().String()); err == nil {
 		t.Fatal("two listeners on one port")
+	}
+}
+
+// A dialer whose context ends gives back what its program has not taken.
+func TestDialContextGivesBack(t *testing.T) {
+	seedKey(t)
+	ctx, cancel := context.WithCancel(testContext(t))
+	defer cancel()
+	addr := unusedAddr(t)
+	send, _, err := netchan.ListenContext(ctx, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialCtx, stop := context.WithCancel(ctx)
+	_, from, err := netchan.DialContext(dialCtx, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 10
+	for i := range n {
+		give(t, send, any(i))
+	}
+	waitFor(t, "the values to arrive", func() bool { return len(from) == n })
+	stop()
+	<-netchan.Done(from)
+	if v, err := netchan.Receive(testContext(t), from); !errors.Is(err, context.Canceled) {
+		t.Fatal(v, err)
+	}
+	_, other, err := netchan.DialContext(ctx, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if v := take(t, other); v != i {
+			t.Fatalf("got %v, want %d", v, i)
+		}
+	}
+}
+
+// A close is seen also where nobody is at the other side.
+func TestCloseOfListenerAndDialerAlone(t *testing.T) {
+	seedKey(t)
+	addr := unusedAddr(t)
+	send, receive, err := netchan.ListenContext(testContext(t), addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(send)
+	if _, err := netchan.Receive(testContext(t), receive); err != io.EOF {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(testContext(t))
+	defer stop()
+	waitFor(t, "the port", func() bool {
+		_, receive, err = netchan.ListenContext(ctx, addr)
+		return err == nil
+	})
+	to, from, err := netchan.DialContext(testContext(t), addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	<-netchan.Done(receive)
+	close(to)
+	if _, err := netchan.Receive(testContext(t), from); err != io.EOF {
+		t.Fatal(err)
+	}
+}
+
+func TestDialOfANodeSaysWhy(t *testing.T) {
+	seedKey(t)
+	n := join(t, "a")
+	ctx, cancel := context.WithTimeout(context.Background(), 3*quietTime)
+	defer cancel()
+	if _, _, err := netchan.DialContext(ctx, n.Addr()); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "nobody listens there") {
+		t.Fatal(err)
 	}
 }

@@ -28,6 +28,7 @@ func TestDeadReceiversValuesAreRedelivered(t *testing.T) {
 	}
 	waitFor(t, "three to be acknowledged", func() bool { return s.Stats().Acknowledged == 3 })
 	b.Close() // no word to anybody, as if it had died
+	waitFor(t, "a to notice", func() bool { return s.Stats().Waiting == 7 })
 	lives := receiver[int](t, c, "jobs")
 	go func() {
 		for i := 10; i < n; i++ {

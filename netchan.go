@@ -40,9 +40,11 @@ type Node struct {
 	stop    chan struct{} // closed by Close
 	matcher sync.WaitGroup
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards what follows; no other lock is taken under it
 	ends      map[mux.ID]end
 	sending   map[string]map[mux.ID]bool // the sending ends here, by name
+	count     int                        // ends, and those being made
+	bytes     int                        // what they take in the list, about
 	changed   bool                       // ends, since the matcher published them
 	draining  bool                       // Shutdown was called: no new ends
 	closed    bool
@@ -57,8 +59,8 @@ type Node struct {
 // What can't heal is returned at once: a Config that makes no sense, and
 // ErrKeyMismatch when no seed takes the key. After an error nothing is left.
 func Join(ctx context.Context, cfg Config) (*Node, error) {
-	if ctx == nil {
-		return nil, &ArgumentError{Call: "Join", Arg: "ctx", Problem: "is nil: use context.Background()"}
+	if err := checkContext(ctx, "Join"); err != nil {
+		return nil, err
 	}
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -144,24 +146,31 @@ func typeOf[T any](w *codec.Writer[T]) endType {
 	return endType{hash: w.Schema().Hash(), text: w.Schema().String()}
 }
 
-// open adds the end that create makes, unless the node takes none.
-func (n *Node) open(call string, create func() end) error {
+// open adds the end that create makes, unless the node takes none. abort ends
+// it again where the node was closed meanwhile.
+func (n *Node) open(call, name string, t endType, create func() end) error {
+	size := listBytes + len(name) + len(t.text)
 	n.mu.Lock()
 	shut := n.draining || n.closed
-	full := len(n.ends) >= mesh.MaxEnds
+	full := n.count >= mesh.MaxEnds || n.bytes+size > mesh.MaxListBytes
+	if !shut && !full {
+		n.count++
+		n.bytes += size
+	}
 	n.mu.Unlock()
 	if shut {
-		return &ArgumentError{Call: call, Arg: "n", Problem: "the node is closed: Join again", Err: ErrClosed}
+		return closedNode(call)
 	}
 	if full {
 		return &ArgumentError{Call: call, Arg: "n", Problem: fmt.Sprintf(
-			"has %d named ends, the most there may be: names are for long-lived ends", mesh.MaxEnds)}
+			"has as many named ends as there may be, %d, or %d bytes of names and types: names are for long-lived ends",
+			mesh.MaxEnds, mesh.MaxListBytes)}
 	}
 	e := create()
 	n.mu.Lock()
+	shut = n.draining || n.closed
 	n.ends[e.key()] = e
 	if s, ok := e.(*sendingEnd); ok {
-		name := s.source.Name()
 		if n.sending[name] == nil {
 			n.sending[name] = make(map[mux.ID]bool)
 		}
@@ -169,15 +178,43 @@ func (n *Node) open(call string, create func() end) error {
 	}
 	n.changed = true
 	n.mu.Unlock()
+	if shut || isDone(e) {
+		e.abort()
+		n.ended(e.key())
+		return closedNode(call)
+	}
 	n.poke()
 	return nil
+}
+
+// listBytes is what an end takes in its node's list beside name and type.
+const listBytes = 64
+
+func closedNode(call string) error {
+	return &ArgumentError{Call: call, Arg: "n", Problem: "the node is closed: Join again", Err: ErrClosed}
+}
+
+func isDone(e end) bool {
+	select {
+	case <-e.done():
+		return true
+	default:
+		return false
+	}
 }
 
 // ended forgets an end.
 func (n *Node) ended(id mux.ID) {
 	n.mu.Lock()
-	if s, ok := n.ends[id].(*sendingEnd); ok {
-		name := s.source.Name()
+	e := n.ends[id]
+	if e == nil {
+		n.mu.Unlock()
+		return // it is not there yet: open sees that it has ended
+	}
+	name, t := e.describe()
+	n.count--
+	n.bytes -= listBytes + len(name) + len(t.text)
+	if _, ok := e.(*sendingEnd); ok {
 		if delete(n.sending[name], id); len(n.sending[name]) == 0 {
 			delete(n.sending, name)
 		}
@@ -225,17 +262,28 @@ func (n *Node) poke() {
 	}
 }
 
+// ok says whether n was made by Join.
+func (n *Node) ok() bool { return n != nil && n.hub != nil }
+
 // Self is this node as others know it.
-func (n *Node) Self() Member { return n.self }
+func (n *Node) Self() Member {
+	if !n.ok() {
+		return Member{}
+	}
+	return n.self
+}
 
 // Name is the node's name, for people.
-func (n *Node) Name() string { return n.self.Name }
+func (n *Node) Name() string { return n.Self().Name }
 
 // Addr is what to put into another node's Seeds.
-func (n *Node) Addr() string { return n.self.Addr }
+func (n *Node) Addr() string { return n.Self().Addr }
 
 // Members are the live nodes, this one included, sorted by name.
 func (n *Node) Members() []Member {
+	if !n.ok() {
+		return nil
+	}
 	var all []Member
 	for _, m := range n.mesh.Members() {
 		all = append(all, Member{ID: NodeID(m.ID), Name: m.Name, Addr: m.Addr})
@@ -254,6 +302,9 @@ type ChannelInfo struct {
 // Channels are all named ends that this node knows of, its own included, sorted
 // by name.
 func (n *Node) Channels() []ChannelInfo {
+	if !n.ok() {
+		return nil
+	}
 	var all []ChannelInfo
 	n.mu.Lock()
 	for _, e := range n.listed() { // the mesh may not have heard of them yet
@@ -277,13 +328,21 @@ func (n *Node) Channels() []ChannelInfo {
 
 // Changed returns a channel that is closed at the next change of Members or
 // Channels: take it before you look.
-func (n *Node) Changed() <-chan struct{} { return n.mesh.Changed() }
+func (n *Node) Changed() <-chan struct{} {
+	if !n.ok() {
+		return nil
+	}
+	return n.mesh.Changed()
+}
 
 // SetKeys changes the cluster key and the keys accepted beside it, at run time.
 // To change a cluster's key: accept the new one everywhere, use it everywhere,
 // then accept the old one nowhere. Links that hang on a key which is no longer
 // accepted are closed.
 func (n *Node) SetKeys(key Key, accept ...Key) error {
+	if !n.ok() {
+		return ErrClosed
+	}
 	if key.IsZero() {
 		return &ArgumentError{Call: "SetKeys", Arg: "key", Problem: "is zero: use GenerateKey or ParseKey"}
 	}

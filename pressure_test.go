@@ -118,3 +118,30 @@ func TestPromise6Independence(t *testing.T) {
 		t.Fatalf("%d links, want 1", len(links))
 	}
 }
+
+// Large values that wait for a receiver which never reads leave room for the
+// large values of other channels.
+func TestPromise6IndependenceOfLargeValues(t *testing.T) {
+	a := join(t, "a")
+	b := join(t, "b", a.Addr())
+	stuck := receiver[[]byte](t, b, "stuck")
+	other := receiver[[]byte](t, b, "other")
+	s := sender[[]byte](t, a, "other")
+	connected(t, s, 1)
+	for range 9 { // 9 times 5 MiB is more than a session's budget
+		big := sender[[]byte](t, a, "stuck")
+		connected(t, big, 1)
+		give(t, big.C, make([]byte, 5<<20))
+	}
+	waitFor(t, "the stuck receiver to have them", func() bool { return stuck.Stats().Senders == 9 })
+	go func() {
+		for range 20 {
+			s.C <- make([]byte, 300<<10)
+		}
+	}()
+	for range 20 {
+		if v := take(t, other.C); len(v) != 300<<10 {
+			t.Fatal(len(v))
+		}
+	}
+}

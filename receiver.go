@@ -36,7 +36,7 @@ func NewReceiver[T any](n *Node, name string, opts ...ReceiveOption) (*Receiver[
 	c := make(chan T, cfg.buffer)
 	id := newID()
 	var sink *chanref.Sink[T]
-	err = n.open(call, func() end {
+	err = n.open(call, name, typeOf(w), func() end {
 		sink = chanref.NewSink(n.hub.table, c, w, chanref.SinkConfig{
 			ID: id, Name: name, Lossy: cfg.lossy, KeepOpen: cfg.keepOpen, Logger: n.cfg.Logger,
 			Others: func(out func(mux.ID) bool) bool { return n.otherSenders(name, out) },
@@ -84,10 +84,15 @@ type receivingEnd struct {
 		Name() string
 		Close()
 		Evaluate()
+		Abort(err error)
+		Done() <-chan struct{}
 		Stats() chanref.SinkStats
 	}
 	typ   endType
 	asked map[mux.ID]*mux.Session // senders that were asked to open a stream, and where; owned by the matcher
 }
 
-func (e *receivingEnd) key() mux.ID { return e.sink.ID() }
+func (e *receivingEnd) key() mux.ID                 { return e.sink.ID() }
+func (e *receivingEnd) describe() (string, endType) { return e.sink.Name(), e.typ }
+func (e *receivingEnd) done() <-chan struct{}       { return e.sink.Done() }
+func (e *receivingEnd) abort()                      { e.sink.Abort(errNodeClosed) }

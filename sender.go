@@ -44,7 +44,7 @@ func NewSender[T any](n *Node, name string, opts ...SendOption) (*Sender[T], err
 	c := make(chan T, cfg.buffer)
 	id := newID()
 	var src *chanref.Source[T]
-	err = n.open(call, func() end {
+	err = n.open(call, name, typeOf(w), func() end {
 		src = chanref.NewSource(n.hub.table, c, w, chanref.SourceConfig{
 			ID: id, Name: name, Broadcast: cfg.broadcast, Lossy: cfg.lossy, AtMostOnce: cfg.atMostOnce,
 			Knows: true, Logger: n.cfg.Logger, Ended: func() { n.ended(id) },
@@ -59,7 +59,7 @@ func NewSender[T any](n *Node, name string, opts ...SendOption) (*Sender[T], err
 
 // checkEnd checks what NewSender and NewReceiver were called with.
 func checkEnd[T any](n *Node, call, name string, cfg *endConfig) (*codec.Writer[T], error) {
-	if n == nil || n.hub == nil {
+	if !n.ok() {
 		return nil, &ArgumentError{Call: call, Arg: "n", Problem: "there is no node: use the one that Join returned"}
 	}
 	switch {
@@ -86,23 +86,30 @@ const maxName = 255
 func (s *Sender[T]) ok() bool { return s != nil && s.src != nil }
 
 // Deliver sends v, after what C held at the call, and returns nil once it is
-// acknowledged: a receiving program has taken it. With Broadcast, all that were
-// there have. When ctx ends first it returns a *StalledError; v was withdrawn
+// acknowledged: a receiving program has taken it. With Broadcast, all have that
+// were there and are waited for; a receiver that was closed, and left it in its C
+// to be read, counts as having taken it. When ctx ends first it returns a *StalledError; v was withdrawn
 // then if it had not left for a receiver, and may still be delivered if it had.
 // A *DropError says that v will not be delivered, ErrClosed that s was closed.
 func (s *Sender[T]) Deliver(ctx context.Context, v T) error {
 	if !s.ok() {
 		return ErrClosed
 	}
+	if err := checkContext(ctx, "Deliver"); err != nil {
+		return err
+	}
 	return public(s.src.Deliver(ctx, v))
 }
 
 // Flush returns nil when all values sent before the call are acknowledged. When
 // ctx ends first it returns a *StalledError that says how many are left and
-// what they wait for; when one of them is dropped meanwhile, a *DropError.
+// what they wait for; when one was dropped since the last Flush, a *DropError.
 func (s *Sender[T]) Flush(ctx context.Context) error {
 	if !s.ok() {
 		return ErrClosed
+	}
+	if err := checkContext(ctx, "Flush"); err != nil {
+		return err
 	}
 	return public(s.src.Flush(ctx))
 }
@@ -112,6 +119,9 @@ func (s *Sender[T]) Flush(ctx context.Context) error {
 func (s *Sender[T]) WaitReceivers(ctx context.Context, n int) error {
 	if !s.ok() {
 		return ErrClosed
+	}
+	if err := checkContext(ctx, "WaitReceivers"); err != nil {
+		return err
 	}
 	return public(s.src.WaitReceivers(ctx, n))
 }
@@ -128,7 +138,8 @@ func (s *Sender[T]) Close() error {
 }
 
 // Done is closed when nothing can be delivered any more: C was closed or Close
-// called, and all was delivered, or the node has ended.
+// called, and all was delivered, or the node has ended. That C was closed shows
+// only when a receiver has room: with none in the mesh, call Close too.
 func (s *Sender[T]) Done() <-chan struct{} {
 	if !s.ok() {
 		return closedChan()
@@ -163,9 +174,10 @@ type sendingEnd struct {
 	source interface {
 		ID() mux.ID
 		Name() string
-		Connect(s *mux.Session, t mux.Target, node string)
+		Connect(s *mux.Session, t mux.Target, node string) bool
 		Know(receivers map[mux.Target]string)
 		Close()
+		Abort(err error)
 		Done() <-chan struct{}
 		Flush(ctx context.Context) error
 		Stats() chanref.SourceStats
@@ -174,9 +186,17 @@ type sendingEnd struct {
 }
 
 // end is a sendingEnd or a receivingEnd.
-type end interface{ key() mux.ID }
+type end interface {
+	key() mux.ID
+	describe() (name string, t endType)
+	done() <-chan struct{}
+	abort()
+}
 
-func (e *sendingEnd) key() mux.ID { return e.source.ID() }
+func (e *sendingEnd) key() mux.ID                 { return e.source.ID() }
+func (e *sendingEnd) describe() (string, endType) { return e.source.Name(), e.typ }
+func (e *sendingEnd) done() <-chan struct{}       { return e.source.Done() }
+func (e *sendingEnd) abort()                      { e.source.Abort(errNodeClosed) }
 
 // isClean says whether err stands for an end in good order.
 func isClean(err error) bool { return err == nil || errors.Is(err, ErrClosed) }

@@ -11,6 +11,12 @@ import (
 // first it closes the node at once, as Close does, and returns a *StalledError
 // for each channel that had values left. No new ends can be made meanwhile.
 func (n *Node) Shutdown(ctx context.Context) error {
+	if err := checkContext(ctx, "Shutdown"); err != nil {
+		return err
+	}
+	if !n.ok() {
+		return ErrClosed
+	}
 	n.mu.Lock()
 	n.draining, n.changed = true, true
 	closed := n.closed
@@ -64,6 +70,9 @@ func (n *Node) Shutdown(ctx context.Context) error {
 // and counted. When it returns no goroutine and no socket of the node is left.
 // Closing twice does nothing. The error is always nil.
 func (n *Node) Close() error {
+	if !n.ok() {
+		return nil
+	}
 	n.closeOnce.Do(func() {
 		n.mu.Lock()
 		n.closed = true

@@ -62,6 +62,9 @@ func receiverStats(channel string, s chanref.SinkStats) ReceiverStats {
 // Stats returns the node's counters.
 func (n *Node) Stats() Stats {
 	var st Stats
+	if !n.ok() {
+		return st
+	}
 	for _, l := range n.hub.host.Links() {
 		r := l.Remote()
 		st.Links = append(st.Links, LinkStats{Node: Member{ID: r.ID, Name: r.Name, Addr: r.Addr}, LinkStats: l.Stats()})

@@ -165,7 +165,16 @@ func TestUnregisteredTypeIsAnErrorOfTheValue(t *testing.T) {
 	r := receiver[any](t, b, "any")
 	connected(t, s, 1)
 	err := s.Deliver(testContext(t), unknownToOthers{1})
-	if !errors.Is(err, netchan.ErrUnregistered) {
+	dropped := (*netchan.DropError)(nil)
+	if !errors.Is(err, netchan.ErrUnregistered) || !errors.As(err, &dropped) || dropped.Channel != "any" {
+		t.Fatalf("%v", err)
+	}
+	// A Flush tells of it, once.
+	give(t, s.C, any(unknownToOthers{2}))
+	if err := s.Flush(testContext(t)); !errors.Is(err, netchan.ErrUnregistered) {
+		t.Fatalf("%v", err)
+	}
+	if err := s.Flush(testContext(t)); err != nil {
 		t.Fatalf("%v", err)
 	}
 	give(t, s.C, any("fine"))

@@ -28,8 +28,8 @@ func (d *delivery[T]) finish(err error) {
 // it returns a *StallError; v is withdrawn if it has not been sent to anyone,
 // else it may still be delivered.
 func (s *Source[T]) Deliver(ctx context.Context, v T) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return &StallError{Channel: label(s.cfg.Name), Stall: Stall{Left: 1}, Err: context.Cause(ctx)}
 	}
 	d := &delivery[T]{v: v, answer: make(chan error, 1)}
 	queued := s.call(func() {
@@ -66,16 +66,16 @@ func (s *Source[T]) giveDelivery(l *lane[T]) {
 	if s.cfg.Broadcast {
 		d.pending = 0
 		for _, l := range s.d.lanes {
-			if l.live {
+			if l.live && s.d.waitsFor(l) {
 				d.pending++
 			}
 		}
-		if d.pending == 0 {
-			d.finish(nil)
-			return
-		}
 	}
-	s.waiting[s.seq] = d
+	if d.pending > 0 {
+		s.waiting[s.seq] = d
+	} else {
+		d.finish(nil) // nobody is waited for
+	}
 	s.give(l, item[T]{v: d.v, seq: s.seq})
 }
 
@@ -101,12 +101,13 @@ func (f *flush) reached(fromC, seq uint64) {
 	}
 }
 
-// Flush returns nil when every value sent before the call is acknowledged. It
-// returns the reason when one of them is dropped meanwhile, and a *StallError
-// when ctx ends first.
+// Flush returns nil when every value sent before the call is acknowledged, by
+// all receivers that are waited for. It returns the reason when one was dropped
+// since the last Flush, and a *StallError when ctx ends first.
 func (s *Source[T]) Flush(ctx context.Context) error {
 	f := &flush{answer: make(chan error, 1)}
 	queued := s.call(func() {
+		f.drop, s.spoiled = s.spoiled, nil
 		f.after = s.fromC + uint64(len(s.c))
 		if s.stopping {
 			f.after = min(f.after, s.stopAt)
@@ -235,11 +236,17 @@ func (s *Source[T]) answer() {
 
 // resolve is called once for every value and receiver: it was taken, or it was
 // dropped and will not be.
-func (s *Source[T]) resolve(seq uint64, drop *mux.Drop) {
+func (s *Source[T]) resolve(seq uint64, drop *mux.Drop, awaited bool) {
 	var err error
 	if drop != nil {
 		err = &DropError{Channel: label(s.cfg.Name), Code: drop.Code, Text: drop.Text}
-		s.settled(seq, err)
+		s.counts.setLast(err)
+	}
+	if !awaited {
+		return
+	}
+	if err != nil {
+		s.spoil(seq, err)
 	}
 	d := s.waiting[seq]
 	if d == nil {
@@ -254,9 +261,11 @@ func (s *Source[T]) resolve(seq uint64, drop *mux.Drop) {
 	}
 }
 
-// settled notes a drop for the statistics and for the flushes it spoils.
-func (s *Source[T]) settled(seq uint64, err error) {
-	s.counts.setLast(err)
+// spoil notes a drop for the flushes that cover it, or for the next one.
+func (s *Source[T]) spoil(seq uint64, err error) {
+	if len(s.flushes) == 0 && s.waiting[seq] == nil { // else its Deliver tells of it
+		s.spoiled = err
+	}
 	for _, f := range s.flushes {
 		if !f.taken || seq <= f.seq {
 			f.drop = err
@@ -267,7 +276,9 @@ func (s *Source[T]) settled(seq uint64, err error) {
 // dropUnsendable counts a value that can't be encoded; the channel goes on.
 func (s *Source[T]) dropUnsendable(it item[T], err error) {
 	s.d.dropped++
-	s.settled(it.seq, err)
+	err = &DropError{Channel: label(s.cfg.Name), Code: codeOf(err), Text: err.Error(), Err: err}
+	s.counts.setLast(err)
+	s.spoil(it.seq, err)
 	if d := s.waiting[it.seq]; d != nil {
 		delete(s.waiting, it.seq)
 		d.finish(err)

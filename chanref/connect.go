@@ -15,9 +15,10 @@ type refusal struct {
 }
 
 // Connect opens a stream to target over session, unless there is one, or the
-// same end has refused it there. node is the receiver's node, for people.
-func (s *Source[T]) Connect(session *mux.Session, target mux.Target, node string) {
-	s.call(func() {
+// same end has refused it there. node is the receiver's node, for people. It
+// returns at once; false when the source has ended.
+func (s *Source[T]) Connect(session *mux.Session, target mux.Target, node string) bool {
+	return s.call(func() {
 		if s.aborted != nil {
 			return
 		}
@@ -28,24 +29,28 @@ func (s *Source[T]) Connect(session *mux.Session, target mux.Target, node string
 			return // also over a session that is ending: Lost follows, and then another try
 		}
 		delete(s.refused, target)
-		var flags uint8
-		if s.cfg.Broadcast {
-			flags |= flagBroadcast
-		}
-		if s.cfg.Lossy {
-			flags |= flagLossy
-		}
-		if s.cfg.AtMostOnce {
-			flags |= flagAtMostOnce
-		}
 		o := &outlet[T]{src: s, session: session, target: target, node: node}
 		o.lane.o, o.lossy = o, s.cfg.Lossy
 		s.d.add(&o.lane)
-		o.out = session.Open(mux.Open{
-			Target: target, End: s.cfg.ID, First: 1, Flags: flags,
-			Hash: s.hash, Schema: s.schema, Text: s.text,
-		}, o)
+		open := s.open()
+		open.Target = target
+		o.out = session.Open(open, o)
 	})
+}
+
+// open is what each of the source's streams begins with.
+func (s *Source[T]) open() mux.Open {
+	o := mux.Open{End: s.cfg.ID, First: 1, Hash: s.hash, Schema: s.schema, Text: s.text}
+	if s.cfg.Broadcast {
+		o.Flags |= flagBroadcast
+	}
+	if s.cfg.Lossy {
+		o.Flags |= flagLossy
+	}
+	if s.cfg.AtMostOnce {
+		o.Flags |= flagAtMostOnce
+	}
+	return o
 }
 
 // Know replaces the list of receivers that ought to be there, with the names

@@ -241,4 +241,3 @@ func TestFlushAtTheEnd(t *testing.T) {
 		ended(t, "the source", src.Done())
 	}
 }
-

@@ -26,11 +26,17 @@ type lane[T any] struct {
 	live               bool          // accepted by the receiver
 	blocked            bool          // no room for bytes
 	lossy              bool          // never waited for
+	held               *item[T]      // lossy, no room: the newest value, which goes as soon as there is
 	index              int           // in dispatch.lanes
 	o                  *outlet[T]    // the stream itself, not looked at here
 }
 
-func (l *lane[T]) room() bool          { return l.live && !l.blocked && l.sent < l.limit }
+func (l *lane[T]) room() bool { return l.live && !l.blocked && l.sent < l.limit }
+
+// maxAhead bounds how many values a source keeps for one receiver, whatever
+// limit that one gives.
+const maxAhead = 1 << 22
+
 func (l *lane[T]) outstanding() uint64 { return l.sent - l.acked }
 
 // dispatch decides which lane gets which value, and keeps what may have to go
@@ -43,7 +49,7 @@ type dispatch[T any] struct {
 	clock      uint64
 
 	acknowledged, redelivered, dropped uint64
-	resolve                            func(seq uint64, dropped *mux.Drop) // a value's fate; may be nil
+	resolve                            func(seq uint64, dropped *mux.Drop, awaited bool) // a value's fate; may be nil
 }
 
 func (d *dispatch[T]) add(l *lane[T]) {
@@ -130,11 +136,11 @@ func (d *dispatch[T]) ack(l *lane[T], a mux.Ack) error {
 	for _, drop := range a.Drops {
 		l.drop(drop)
 	}
-	l.limit = max(l.limit, a.Limit)
+	l.limit = max(l.limit, min(a.Limit, a.Taken+maxAhead))
 	for l.acked < a.Taken {
 		l.acked++
 		it := l.kept.pop()
-		d.settle(it.seq, l.dropOf(l.acked))
+		d.settle(l, it.seq, l.dropOf(l.acked))
 	}
 	l.forgetDrops(l.acked)
 	return nil
@@ -174,14 +180,20 @@ func (l *lane[T]) forgetDrops(upTo uint64) {
 	}
 }
 
-func (d *dispatch[T]) settle(seq uint64, drop *mux.Drop) {
+// waitsFor says whether calls, and the end, wait for what l has: a broadcast
+// does not wait for a lossy receiver.
+func (d *dispatch[T]) waitsFor(l *lane[T]) bool { return !d.broadcast || !l.lossy }
+
+// settle books the fate of a value that l had, or that no lane has; what
+// happens on a lossy lane is not awaited.
+func (d *dispatch[T]) settle(l *lane[T], seq uint64, drop *mux.Drop) {
 	if drop != nil {
 		d.dropped++
 	} else {
 		d.acknowledged++
 	}
 	if d.resolve != nil {
-		d.resolve(seq, drop)
+		d.resolve(seq, drop, l == nil || d.waitsFor(l))
 	}
 }
 
@@ -199,12 +211,13 @@ func (d *dispatch[T]) stop(l *lane[T], s mux.Stop) {
 		}
 		return false
 	}
+	d.unhold(l, mux.Drop{Count: 1, Code: s.Code, Text: s.Text})
 	d.end(l, func(number uint64, it item[T]) {
 		switch {
 		case !notTaken(number):
-			d.settle(it.seq, l.dropOf(number))
+			d.settle(l, it.seq, l.dropOf(number))
 		case d.broadcast:
-			d.settle(it.seq, &mux.Drop{First: number, Count: 1, Code: s.Code, Text: s.Text})
+			d.settle(l, it.seq, &mux.Drop{First: number, Count: 1, Code: s.Code, Text: s.Text})
 		default:
 			d.back = append(d.back, it)
 		}
@@ -214,11 +227,12 @@ func (d *dispatch[T]) stop(l *lane[T], s mux.Stop) {
 // lose ends l because its node is gone: what was not acknowledged may or may
 // not have been taken. Values from number unsent on never left this node.
 func (d *dispatch[T]) lose(l *lane[T], unsent uint64, why mux.Drop) {
+	d.unhold(l, why)
 	d.end(l, func(number uint64, it item[T]) {
 		sent := number < unsent
 		if d.broadcast || d.atMostOnce && sent {
 			drop := why
-			d.settle(it.seq, &drop)
+			d.settle(l, it.seq, &drop)
 			return
 		}
 		it.again = it.again || sent
@@ -253,6 +267,9 @@ func (d *dispatch[T]) oldest() (uint64, bool) {
 		low, found = d.back[0].seq, true
 	}
 	for _, l := range d.lanes {
+		if !d.waitsFor(l) {
+			continue
+		}
 		for i := range l.kept.len() {
 			// A lane may hold values delivered again behind newer ones, so
 			// its front need not be its lowest.
@@ -269,6 +286,23 @@ func (d *dispatch[T]) inFlight() int {
 	n := 0
 	for _, l := range d.lanes {
 		n += l.kept.len()
+		if l.held != nil {
+			n++
+		}
 	}
 	return n
+}
+
+// hold keeps it for a lossy lane without room, in place of an older one.
+func (d *dispatch[T]) hold(l *lane[T], it item[T]) {
+	d.unhold(l, mux.Drop{Count: 1, Code: mux.CodeLossy, Text: "there was no room on the way to the receiver"})
+	l.held = &it
+}
+
+// unhold drops what l holds.
+func (d *dispatch[T]) unhold(l *lane[T], why mux.Drop) {
+	if it := l.held; it != nil {
+		l.held = nil
+		d.settle(l, it.seq, &why)
+	}
 }

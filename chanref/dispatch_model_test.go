@@ -38,7 +38,7 @@ type fate struct{ given, settled int }
 func runDispatch(t testing.TB, program []byte, broadcast, atMostOnce bool) *dispatchModel {
 	m := &dispatchModel{t: t, program: program, fates: make(map[uint64]*fate)}
 	m.d.broadcast, m.d.atMostOnce = broadcast, atMostOnce
-	m.d.resolve = func(seq uint64, drop *mux.Drop) { m.fates[seq].settled++ }
+	m.d.resolve = func(seq uint64, _ *mux.Drop, _ bool) { m.fates[seq].settled++ }
 	for len(m.program) > 0 {
 		m.step()
 		m.check()
@@ -390,4 +390,3 @@ func (m *dispatchModel) checkLane(l *modelLane) {
 		}
 	}
 }
-

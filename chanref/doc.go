@@ -16,7 +16,6 @@
 //   - taken is pushed less len(C), with pushed read first: never too high.
 //   - A value is kept until it is taken; what is not taken goes to another
 //     stream, or is dropped and counted. Nothing is dropped without a count.
-//   - Every send into a user's channel and every close runs under a recover.
 //   - No lock is held across a channel operation, or a call into mux but In.Ack,
 //     which does not wait.
 package chanref

@@ -20,7 +20,7 @@ var ErrClosed error = closedError{}
 
 type closedError struct{}
 
-func (closedError) Error() string        { return "channel end closed" }
+func (closedError) Error() string        { return "netchan: this end of the channel is closed" }
 func (closedError) Is(target error) bool { return target == net.ErrClosed }
 
 // label is a channel's name for people. What is no name of the program's own
@@ -32,7 +32,10 @@ type DropError struct {
 	Channel string
 	Code    mux.Code
 	Text    string
+	Err     error // the cause, where it is known here; or nil
 }
+
+func (e *DropError) Unwrap() error { return e.Err }
 
 func (e *DropError) Error() string {
 	return fmt.Sprintf("channel %q: value dropped: %v: %s", e.Channel, e.Code, e.Text)

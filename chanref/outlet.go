@@ -93,7 +93,7 @@ func (s *Source[T]) hearOutlet(o *outlet[T]) {
 		return
 	}
 	if t.accepted != nil {
-		o.live, o.limit = true, t.accepted.Limit
+		o.live, o.limit = true, min(t.accepted.Limit, maxAhead)
 		o.lossy = o.lossy || t.accepted.Flags&flagLossy != 0
 	}
 	if t.written != nil {
@@ -108,6 +108,9 @@ func (s *Source[T]) hearOutlet(o *outlet[T]) {
 			o.session.Close(t.lost)
 			break
 		}
+	}
+	if !o.gone {
+		s.giveHeld(&o.lane)
 	}
 	before := s.d.dropped
 	switch {
@@ -152,7 +155,7 @@ func (s *Source[T]) give(l *lane[T], it item[T]) {
 }
 
 // spread encodes it once and gives it to every lane that has room. The ones
-// that have none are lossy: they miss it, and it is counted.
+// that have none are lossy: they get it later, unless a newer one comes first.
 func (s *Source[T]) spread(it item[T]) {
 	s.met = s.met[:0]
 	s.current = it.v
@@ -169,8 +172,10 @@ func (s *Source[T]) spread(it item[T]) {
 		if !l.live {
 			continue
 		}
+		s.giveHeld(l)
 		if !l.room() {
-			s.d.settle(it.seq, &mux.Drop{Count: 1, Code: mux.CodeLossy, Text: "the receiver's node has no room"})
+			s.d.hold(l, it)
+			s.unanswered = false
 			continue
 		}
 		o := l.o
@@ -181,6 +186,14 @@ func (s *Source[T]) spread(it item[T]) {
 		b.B = append(b.B, encoded...)
 		s.d.assign(l, it)
 		o.grown(b, before)
+	}
+}
+
+// giveHeld sends what a lossy lane holds, if there is room now.
+func (s *Source[T]) giveHeld(l *lane[T]) {
+	if it := l.held; it != nil && l.room() {
+		l.held = nil
+		s.give(l, *it)
 	}
 }
 
@@ -244,6 +257,9 @@ func (o *outlet[T]) handOver() {
 	}
 	o.blocked = o.queued >= maxBatch
 }
+
+// left says whether mux has written all that was given to o.
+func (o *outlet[T]) left() bool { return len(o.queue) == 0 && !o.busy }
 
 func (o *outlet[T]) recycle(b *mux.Batch) {
 	o.busy = false

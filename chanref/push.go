@@ -106,10 +106,19 @@ func (s *Sink[T]) receive(u *use, reader *codec.Reader[T]) error {
 		if !s.mayBring(u, f.Count) {
 			return s.protocol(u, fmt.Errorf("%d values more than allowed", f.Count))
 		}
+		// The first value is decoded before the wait for the right to push: a large
+		// one holds a share of the session's memory until then, and others need it.
+		p.body = f.Body
+		if err := p.read(); err != nil {
+			return err
+		}
+		if f.Count == 1 {
+			u.in.Decoded()
+		}
 		if !s.lock(u) {
 			return errGone
 		}
-		err = p.frame(f)
+		err = p.frame(f.Count)
 		s.unlock()
 		if err != nil {
 			return err
@@ -164,32 +173,41 @@ type pusher[T any] struct {
 	u      *use
 	reader *codec.Reader[T]
 	env    codec.ReadEnv
-	v      T
+	body   []byte // what is left of the frame
+	v      T      // the value that was read last
+	bad    error  // or why it can't be had
 	n      uint64 // pushed since the last note
 }
 
-// frame pushes f's values, for the holder of the right to push.
-func (p *pusher[T]) frame(f mux.Frame) error {
-	s, body := p.s, f.Body
+// read decodes the frame's next value. An error ends the stream.
+func (p *pusher[T]) read() error {
+	rest, err := p.reader.Read(p.body, &p.v, &p.env)
+	if value := (*codec.ValueError)(nil); err != nil && !errors.As(err, &value) {
+		return p.s.protocol(p.u, err)
+	}
+	p.body, p.bad = rest, err
+	return nil
+}
+
+// frame pushes a frame's values, the first of which is read, for the holder of
+// the right to push.
+func (p *pusher[T]) frame(count int) error {
+	s := p.s
 	defer func() {
 		var zero T
 		p.v = zero
 		p.note()
 	}()
-	for range f.Count {
-		rest, err := p.reader.Read(body, &p.v, &p.env)
-		if f.Count == 1 {
-			p.u.in.Decoded()
-		}
-		if err != nil {
-			if value := (*codec.ValueError)(nil); !errors.As(err, &value) {
-				return s.protocol(p.u, err)
+	for i := range count {
+		if i > 0 {
+			if err := p.read(); err != nil {
+				return err
 			}
-			body = rest
-			p.skip(codeOf(err), err.Error())
+		}
+		if p.bad != nil {
+			p.skip(codeOf(p.bad), p.bad.Error())
 			continue
 		}
-		body = rest
 		select {
 		case s.c <- p.v:
 		default:
@@ -207,8 +225,8 @@ func (p *pusher[T]) frame(f mux.Frame) error {
 			p.note()
 		}
 	}
-	if len(body) > 0 {
-		return s.protocol(p.u, fmt.Errorf("%d bytes behind the last value", len(body)))
+	if len(p.body) > 0 {
+		return s.protocol(p.u, fmt.Errorf("%d bytes behind the last value", len(p.body)))
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ type Sink[T any] struct {
 func NewSink[T any](t *Table, c chan T, w *codec.Writer[T], cfg SinkConfig) *Sink[T] {
 	s := &Sink[T]{
 		cfg: cfg, table: t, c: c, text: w.Schema().String(),
-		window: uint64(max(1, cap(c))),
+		window: windowOf(cap(c), cfg.Lossy),
 		ending: newEnding(nil),
 		stop:   make(chan struct{}),
 		push:   make(chan struct{}, 1),
@@ -73,6 +73,19 @@ func NewSink[T any](t *Table, c chan T, w *codec.Writer[T], cfg SinkConfig) *Sin
 		s.Abort(ErrClosed)
 	}
 	return s
+}
+
+// lossyWindow is the window of a sink that never makes anybody wait: what is on
+// its way to it waits for the network only.
+const lossyWindow = 1024
+
+// windowOf is how many values one sender may have on their way beyond what lies
+// in a channel of capacity n.
+func windowOf(n int, lossy bool) uint64 {
+	if lossy {
+		return uint64(max(n, lossyWindow))
+	}
+	return uint64(max(1, n))
 }
 
 // admit makes in a use of the sink; nil when the sink has ended.
@@ -217,13 +230,18 @@ func (s *Sink[T]) Abort(err error) {
 // Close ends the sink. Its sources get back what the program has not taken,
 // also out of the channel, but for values that they would not send again:
 // those stay to be read. Then the channel is closed, and Err stays nil.
-func (s *Sink[T]) Close() {
+// It returns when that is done.
+func (s *Sink[T]) Close() { s.End(nil) }
+
+// End is Close for a reason: Err is err.
+func (s *Sink[T]) End(err error) {
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
+		<-s.ending.Done()
 		return
 	}
-	s.ended = true
+	s.ended, s.err = true, err
 	uses := slices.Collect(maps.Values(s.uses)) // they leave as soon as stop is closed
 	s.mu.Unlock()
 	s.table.removeSink(s)

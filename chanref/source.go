@@ -18,6 +18,7 @@ type SourceConfig struct {
 	Lossy      bool   // with Broadcast: no receiver is waited for
 	AtMostOnce bool   // never send again what a lost receiver may have taken
 	Knows      bool   // Know will be called: a close waits for it
+	Ahead      bool   // take one value while no receiver has room: so a close is seen without one
 	Logger     *slog.Logger
 	Refused    func(mux.Refuse) // called on the source's goroutine when an end refuses or stops a stream
 	Ended      func()           // called once, on the source's goroutine, when it has ended
@@ -65,7 +66,8 @@ type Source[T any] struct {
 	scratch    []byte                  // a broadcast value's bytes
 	met        []*codec.Schema         // schemas that the value being encoded needs
 	env        codec.WriteEnv
-	unanswered bool // a value was dropped here, which may end a Flush
+	spoiled    error // why a value was dropped that no Flush has covered
+	unanswered bool  // a value was dropped here, which may end a Flush
 }
 
 // NewSource starts a source for c, which must not be nil. The table t finds it
@@ -197,8 +199,12 @@ func (s *Source[T]) pump() {
 // took handles what the blocking wait got from the channel.
 func (s *Source[T]) took(v T, ok bool) {
 	if s.count(ok) {
-		l, _ := s.lane()
-		s.give(l, item[T]{v: v, seq: s.seq})
+		it := item[T]{v: v, seq: s.seq}
+		if l, ok := s.lane(); ok {
+			s.give(l, it)
+		} else {
+			s.d.back = append(s.d.back, it) // it was empty: see canTake
+		}
 	}
 }
 
@@ -225,7 +231,7 @@ func (s *Source[T]) canTake() bool {
 		return false
 	}
 	_, ok := s.lane()
-	return ok
+	return ok || s.cfg.Ahead
 }
 
 // lane is where the next value may go. For a broadcast it is nil: to all.
@@ -255,7 +261,7 @@ func (s *Source[T]) over() bool {
 	} else if !s.stopping || s.fromC < s.stopAt {
 		return false
 	}
-	if len(s.d.back) > 0 || len(s.deliveries) > 0 || s.d.inFlight() > 0 {
+	if len(s.d.back) > 0 || len(s.deliveries) > 0 || s.awaited() {
 		return false
 	}
 	if !s.closed { // the program may have closed the channel before it detached
@@ -269,6 +275,17 @@ func (s *Source[T]) over() bool {
 		}
 	}
 	return !s.closed || s.toldAll()
+}
+
+// awaited says whether a value is with a receiver that is waited for, and not
+// settled, or has not left for one that is not.
+func (s *Source[T]) awaited() bool {
+	for _, l := range s.d.lanes {
+		if l.held != nil || l.kept.len() > 0 && (s.d.waitsFor(l) || !l.o.left()) {
+			return true
+		}
+	}
+	return false
 }
 
 // lingerTime is how long a closed source waits for receivers that it knows of
@@ -317,6 +334,9 @@ func (s *Source[T]) end() {
 	if err == nil {
 		err = ErrClosed
 	}
+	if s.aborted == nil && s.closed {
+		s.table.farewells.add(s.open()) // first: from here on Connect says no
+	}
 	s.mu.Lock()
 	s.ended = true
 	calls := s.calls
@@ -326,13 +346,21 @@ func (s *Source[T]) end() {
 		f() // what they ask for is answered below
 	}
 	gone, dropped := mux.Drop{Code: mux.CodeShutdown, Text: err.Error()}, s.d.dropped
+	inFlight := 0 // with receivers that are not waited for, at a clean end
+	if s.aborted == nil {
+		inFlight = s.d.inFlight()
+	}
 	for len(s.d.lanes) > 0 {
 		o := s.d.lanes[0].o
-		s.d.lose(&o.lane, o.handed+1, gone)
+		if s.aborted == nil {
+			s.d.remove(&o.lane) // all is settled, or on its way to one that is not waited for
+		} else {
+			s.d.lose(&o.lane, o.handed+1, gone)
+		}
 		o.out.Close(s.aborted == nil && s.closed)
 	}
 	for _, it := range s.d.back {
-		s.d.settle(it.seq, &gone)
+		s.d.settle(nil, it.seq, &gone)
 	}
 	s.d.back = nil
 	for _, d := range s.deliveries {
@@ -350,8 +378,9 @@ func (s *Source[T]) end() {
 	for _, w := range s.waits {
 		w.finish(err)
 	}
-	storeCounts(&s.counts, &s.d, s.seq)
 	s.table.removeSource(s)
+	storeCounts(&s.counts, &s.d, s.seq)
+	s.counts.inFlight.Store(uint64(inFlight))
 	s.ending.end(err)
 	if !s.closed {
 		drain(s.c, s.late)

@@ -16,6 +16,8 @@ type Table struct {
 	ticks    ticker
 	running  sync.WaitGroup // the sources' goroutines, and the clock's
 
+	farewells farewells
+
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	sources map[mux.ID]sourceEnd
@@ -25,7 +27,7 @@ type Table struct {
 type sourceEnd interface {
 	ID() mux.ID
 	Name() string
-	Connect(s *mux.Session, t mux.Target, node string)
+	Connect(s *mux.Session, t mux.Target, node string) bool
 	Abort(err error)
 }
 
@@ -82,8 +84,13 @@ func (t *Table) Attach(s *mux.Session, a mux.Attach) {
 		}
 	}
 	t.mu.Unlock()
-	if end != nil {
-		end.Connect(s, mux.Target{Name: a.Name, ID: a.End}, t.nodeName(s))
+	target := mux.Target{Name: a.Name, ID: a.End}
+	if end != nil && end.Connect(s, target, t.nodeName(s)) {
+		return
+	}
+	if open, ok := t.farewells.of(a.Target.ID); ok {
+		open.Target = target
+		s.Open(open, deaf{}).Close(true)
 	}
 }
 

@@ -190,6 +190,9 @@ func (in *In) say(dst []byte) []byte {
 		n := min(len(in.ack.Drops), maxDropsPerFrame)
 		a := in.ack
 		a.Drops = in.ack.Drops[:n]
+		for _, d := range in.ack.Drops[n:] {
+			a.Taken = min(a.Taken, d.First-1) // a drop is told before what passes it
+		}
 		dst = appendAck(dst, use, in.allow(), a)
 		if in.ack.Drops = in.ack.Drops[n:]; len(in.ack.Drops) > 0 {
 			return in.later(dst, what&^sayAccept)

@@ -1,0 +1,63 @@
+package chanref
+
+import (
+	"sync"
+	"time"
+
+	"github.com/matveynator/netchan/mux"
+)
+
+// Bounds of what is remembered of sources that have closed.
+const (
+	maxFarewells = 1024
+	farewellTime = 30 * time.Second
+)
+
+// farewells remembers sources that were closed in good order, for a while: a
+// receiving end that knew of one and asks for it too late shall hear of the
+// close, or it would wait for one that never comes. The zero value is ready.
+type farewells struct {
+	mu   sync.Mutex // guards what follows
+	byID map[mux.ID]*farewell
+	old  ring[*farewell] // in the order in which they ended
+}
+
+type farewell struct {
+	open mux.Open // how the source would have opened a stream
+	at   time.Time
+}
+
+func (f *farewells) add(open mux.Open) {
+	now := time.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.byID == nil {
+		f.byID = make(map[mux.ID]*farewell)
+	}
+	for f.old.len() > 0 && (f.old.len() >= maxFarewells || now.Sub((*f.old.front()).at) > farewellTime) {
+		delete(f.byID, f.old.pop().open.End)
+	}
+	e := &farewell{open: open, at: now}
+	f.byID[open.End] = e
+	f.old.push(e)
+}
+
+func (f *farewells) of(id mux.ID) (mux.Open, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e := f.byID[id]
+	if e == nil || time.Since(e.at) > farewellTime {
+		return mux.Open{}, false
+	}
+	return e.open, true
+}
+
+// deaf is the feedback of a stream that brings nothing but its close.
+type deaf struct{}
+
+func (deaf) Accepted(mux.Accept) {}
+func (deaf) Refused(mux.Refuse)  {}
+func (deaf) Acked(mux.Ack)       {}
+func (deaf) Stopped(mux.Stop)    {}
+func (deaf) Written(*mux.Batch)  {}
+func (deaf) Lost(error)          {}
