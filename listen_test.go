@@ -81,6 +81,7 @@ func TestFiftyDialsShareOneLink(t *testing.T) {
 				t.Errorf("Dial: %v", err)
 				return
 			}
+			to <- "hello"
 			for v := range from {
 				to <- fmt.Sprint(i, " ", v)
 			}
@@ -90,6 +91,11 @@ func TestFiftyDialsShareOneLink(t *testing.T) {
 	send, receive, err := netchan.ListenContext(ctx, addr)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for range dialers { // who comes when all is done would wait for another listener
+		if v := take(t, receive); v != "hello" {
+			t.Fatal(v)
+		}
 	}
 	go func() {
 		for i := range values {

@@ -104,7 +104,7 @@ func (h *Host) serve(conn net.Conn, done func()) {
 		if errors.Is(err, ErrKeyMismatch) {
 			level = slog.LevelWarn
 		}
-		h.noisy(level, "connection refused", "from", conn.RemoteAddr(), "err", err)
+		h.noisy(level, "connection turned away", "from", conn.RemoteAddr(), "err", err)
 	}
 }
 
