@@ -37,7 +37,8 @@ type Config struct {
 	// AcceptKeys are accepted beside Key, while a key is being changed.
 	AcceptKeys []Key
 	// ResumeTimeout is how long a broken link may take to come back before the
-	// node at its other end is given up. Zero: 30 s.
+	// node at its other end is given up. Zero: 30 s. It is told to peers; links
+	// do not come back yet.
 	ResumeTimeout time.Duration
 	// Logger takes what a person might want to know. Nil: slog.Default().
 	Logger *slog.Logger

@@ -35,8 +35,10 @@
 // Closing a Sender's C says "no more from me". A Receiver's C is closed when no
 // Sender of the name is left and one of them ended by close. That is a local
 // decision, made from what the Receiver's node knows of Senders at that time:
-// a Sender that its registry names counts as there. A Sender's Close, and its
-// death, count as if it had not been there.
+// a Sender that its registry names counts as there, until gossip has noticed
+// that its node has died. A Sender's Close, and its death, count as if it had
+// not been there. A Receiver that is made when all Senders have ended waits for
+// the next one.
 //
 // # Types
 //
@@ -54,5 +56,6 @@
 //
 // A connection that breaks ends the link it carried: what was not acknowledged
 // is delivered again, over a new link or to another Receiver. Channels inside
-// values can't be sent: a type that holds one is refused.
+// values can't be sent: a type that holds one is refused. Config.ResumeTimeout is
+// told to peers, and has no effect yet.
 package netchan

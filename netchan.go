@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/matveynator/netchan/codec"
 	"github.com/matveynator/netchan/mesh"
@@ -95,7 +96,12 @@ func Join(ctx context.Context, cfg Config) (*Node, error) {
 		n.hub.close(ErrClosed)
 		return nil, fmt.Errorf("netchan: Join: %w", err)
 	}
-	if err := n.mesh.Join(ctx); err != nil {
+	warn := time.AfterFunc(joinWarning, func() {
+		cfg.Logger.Warn("netchan: Join has reached no seed yet, and goes on trying", "seeds", cfg.Seeds)
+	})
+	err = n.mesh.Join(ctx)
+	warn.Stop()
+	if err != nil {
 		n.mesh.Close()
 		n.hub.close(ErrClosed)
 		return nil, fmt.Errorf("netchan: Join: %w", err)
@@ -104,6 +110,9 @@ func Join(ctx context.Context, cfg Config) (*Node, error) {
 	go n.match()
 	return n, nil
 }
+
+// joinWarning is after how long Join says that it is still at it.
+const joinWarning = 2 * time.Second
 
 // gossipLabel separates the gossip's keys from other uses of the cluster key.
 const gossipLabel = "netchan gossip 1"

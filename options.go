@@ -52,8 +52,9 @@ func KeepOpen() ReceiveOption { return receiveOption(func(c *endConfig) { c.keep
 func Broadcast() SendOption { return sendOption(func(c *endConfig) { c.broadcast = true }) }
 
 // Lossy makes a Receiver one that is never waited for: when its C is full, the
-// oldest value goes, and is counted. On a Sender with Broadcast all receivers
-// are treated so. It makes Buffer at least 1.
+// oldest value goes, and is counted. A Broadcast waits for it neither with the
+// next value nor with Deliver, Flush and its end. On a Sender with Broadcast all
+// receivers are treated so. It makes Buffer at least 1.
 func Lossy() Option { return bothOption(func(c *endConfig) { c.lossy = true }) }
 
 // AtMostOnce makes a Sender drop, and count, what a receiver that died may
