@@ -1,0 +1,112 @@
+package chanref
+
+import (
+	"github.com/matveynator/netchan/mux"
+)
+
+// drop notes a number that will never be taken; the sink's mu is held.
+func (u *use) drop(number uint64, code mux.Code, text string) {
+	text = text[:min(len(text), maxDropText)]
+	if n := len(u.drops); n > 0 {
+		if last := &u.drops[n-1]; last.Code == code && last.Text == text && last.First+last.Count == number {
+			last.Count++
+			return
+		}
+	}
+	u.drops = append(u.drops, mux.Drop{First: number, Count: 1, Code: code, Text: text})
+}
+
+const maxDropText = 200
+
+// note books what was pushed since the last time.
+func (p *pusher[T]) note() {
+	if p.n == 0 {
+		return
+	}
+	s := p.s
+	s.counts.received.Add(p.n)
+	s.mu.Lock()
+	s.k.note(p.u, p.n, false)
+	s.mu.Unlock()
+	p.n = 0
+	p.settle()
+}
+
+// settle looks how far the program has got, and acknowledges when enough was
+// taken. What remains is looked at again by the table's clock.
+func (p *pusher[T]) settle() {
+	s, u := p.s, p.u
+	s.mu.Lock()
+	s.k.settle(s.k.pushed, uint64(len(s.c)))
+	due := u.taken-u.told >= u.every
+	tick := !s.ticking && (s.k.runs.len() > 0 || !due && u.unacked())
+	s.ticking = s.ticking || tick
+	taken := s.k.taken
+	s.mu.Unlock()
+	s.wipe(taken, len(s.vals)/2)
+	if due {
+		s.ack(u, false)
+	}
+	if tick {
+		s.table.ticks.add(s)
+	}
+}
+
+func (u *use) unacked() bool { return u.taken > u.told || len(u.drops) > 0 }
+
+// wipe forgets values that were taken, once there are some of them, for the
+// holder of push.
+func (s *Sink[T]) wipe(taken uint64, some int) {
+	if s.vals == nil || taken < s.wiped+uint64(some) {
+		return
+	}
+	// Places further back were used again for newer values.
+	s.wiped = max(s.wiped, s.pushes-min(s.pushes, uint64(len(s.vals))))
+	var zero T
+	for ; s.wiped < taken; s.wiped++ {
+		s.vals[s.wiped%uint64(len(s.vals))] = zero
+	}
+}
+
+// ack tells u's sender what was taken. It holds the lock meanwhile (In.Ack does
+// not wait), so that no drop is told behind an acknowledgement that passes it.
+func (s *Sink[T]) ack(u *use, always bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !always && !u.unacked() {
+		return
+	}
+	u.told, u.limit = u.taken, s.limit(u.taken)
+	a := mux.Ack{Taken: u.taken, Limit: u.limit, Drops: u.drops}
+	u.drops = nil
+	u.in.Ack(a)
+}
+
+// look is called by the table's clock while values lie in the channel, or are
+// taken and not acknowledged. It says whether anything has moved, and whether
+// to come again.
+func (s *Sink[T]) look() (moved, again bool) {
+	s.mu.Lock()
+	before := s.k.taken
+	s.k.settle(s.k.pushed, uint64(len(s.c)))
+	var due []*use
+	for _, u := range s.uses {
+		if u.unacked() {
+			due = append(due, u)
+		}
+	}
+	taken := s.k.taken
+	again = s.k.runs.len() > 0 && !s.ended
+	s.ticking = again
+	s.mu.Unlock()
+	select {
+	case s.push <- struct{}{}:
+		s.wipe(taken, 1)
+		<-s.push
+	default: // a push is going on, it will do that
+	}
+	for _, u := range due {
+		s.ack(u, false)
+	}
+	return taken != before || len(due) > 0, again
+}
