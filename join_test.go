@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/matveynator/netchan"
+	"github.com/matveynator/netchan/peer"
 )
 
 func TestZeroConfig(t *testing.T) {
@@ -205,4 +206,33 @@ func TestStrangersAreRefused(t *testing.T) {
 			t.Errorf("the others were disturbed: %d, %d members", v, len(a.Members()))
 		}
 	})
+}
+
+// What answers at a seed and is no node is a typed error of the Join.
+func TestJoinOfSomethingElse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+			conn.Close()
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*quietTime)
+	defer cancel()
+	_, err = netchan.Join(ctx, netchan.Config{Seeds: []string{l.Addr().String()}, Key: testKey, Logger: quiet()})
+	handshake := (*peer.HandshakeError)(nil)
+	if !errors.As(err, &handshake) || handshake.Addr != l.Addr().String() || !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	l.Close()
+	<-served
 }
