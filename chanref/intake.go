@@ -79,6 +79,17 @@ func (k *intake) settle(pushed, held uint64) {
 	}
 }
 
+// lossy says whether there are values that may lie in the channel, and all of
+// them may make room.
+func (k *intake) lossy() bool {
+	for i := range k.runs.len() {
+		if r := k.runs.at(i); !r.skipped && !r.u.lossy {
+			return false
+		}
+	}
+	return k.runs.len() > 0
+}
+
 // untaken lists, for the values that are not known to be taken, which of them
 // came back: isBack is asked for each, oldest first. All others count as taken.
 func (k *intake) untaken(isBack func(u *use, i int) bool) map[*use][]mux.Run {

@@ -4,14 +4,16 @@ import (
 	"github.com/matveynator/netchan/mux"
 )
 
-// makeRoom pushes a value where nobody is waited for: the oldest goes, if
-// it may, else the new one.
+// makeRoom pushes a value where nobody is waited for: the oldest goes. Where
+// values lie in the channel whose senders are waited for, the new one goes: the
+// program takes values at the same time, so nobody can say which one would be
+// taken out, and one put back might come behind its successor.
 func (p *pusher[T]) makeRoom() bool {
 	s := p.s
 	for {
 		s.mu.Lock()
 		s.k.settle(s.k.pushed, uint64(len(s.c)))
-		may := s.k.runs.len() > 0 && s.k.runs.front().u.lossy
+		may := s.k.lossy()
 		s.k.frozen = may
 		s.mu.Unlock()
 		if may {
@@ -39,8 +41,7 @@ func (p *pusher[T]) makeRoom() bool {
 
 // dropOldest books v, which was taken out of the channel to make room, for the
 // holder of push. The program may have taken some at the same time, so v need
-// not be the oldest that was known to lie there; if its sender is waited for,
-// it goes back to its place.
+// not be the oldest that was known to lie there.
 func (s *Sink[T]) dropOldest(v T) {
 	s.mu.Lock()
 	place, size := s.k.taken, uint64(len(s.vals))
@@ -51,18 +52,9 @@ func (s *Sink[T]) dropOldest(v T) {
 	s.k.settle(s.k.pushed, s.k.pushed-place)
 	s.k.frozen = true
 	u := s.k.runs.front().u
-	if u.lossy {
-		u.drop(u.taken+1, mux.CodeLossy, "the receiver's channel was full")
-	}
+	u.drop(u.taken+1, mux.CodeLossy, "the receiver's channel was full")
 	s.mu.Unlock()
-	if u.lossy {
-		s.counts.dropped.Add(1)
-		return
-	}
-	held := append([]T{v}, s.empty()...)
-	for _, v := range held {
-		s.c <- v // has room: it was there before
-	}
+	s.counts.dropped.Add(1)
 }
 
 func (s *Sink[T]) full() bool { return len(s.c) == cap(s.c) }

@@ -87,7 +87,7 @@ func TestLossySinkUnderReader(t *testing.T) {
 	})
 }
 
-// In a channel of both kinds of senders only values of the lossy one make room.
+// In a channel of both kinds of senders only values of the lossy one go, and the others keep their order.
 func TestLossySenderAmongOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 3000
