@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/matveynator/netchan"
@@ -268,14 +269,18 @@ func TestPromise8LateReceiver(t *testing.T) {
 			s.C <- 1
 			close(s.C)
 		}()
-		got := 0
+		var got atomic.Int32
+		var ended sync.WaitGroup
 		for _, r := range []*netchan.Receiver[int]{ra, rb} {
-			for range r.C {
-				got++
-			}
+			ended.Go(func() {
+				for range r.C {
+					got.Add(1)
+				}
+			})
 		}
-		if got != 1 {
-			t.Fatalf("%d values", got)
+		ended.Wait()
+		if got.Load() != 1 {
+			t.Fatalf("%d values", got.Load())
 		}
 	}
 }
