@@ -3,7 +3,9 @@ package netchan
 import (
 	"maps"
 	"slices"
+	"time"
 
+	"github.com/matveynator/netchan/chanref"
 	"github.com/matveynator/netchan/mesh"
 	"github.com/matveynator/netchan/mux"
 	"github.com/matveynator/netchan/peer"
@@ -66,27 +68,63 @@ func (n *Node) matchSender(e *sendingEnd, want map[peer.NodeID]string) {
 }
 
 // matchReceiver asks every sender of e's name for a stream. A sender that knows
-// of e opens it by itself; asking covers the one that does not yet.
+// of e opens it by itself; asking covers the one that does not yet, and the one
+// that has closed meanwhile: its node still answers for it.
 func (n *Node) matchReceiver(e *receivingEnd, want map[peer.NodeID]string) {
 	asked := e.asked
 	e.asked = make(map[mux.ID]*mux.Session, len(asked))
-	for _, entry := range n.mesh.Lookup(e.sink.Name()) {
-		if entry.Receive || peer.NodeID(entry.Node.ID) == n.self.ID {
-			continue // a sender here knows of e at once
-		}
+	named := make(map[mux.ID]bool)
+	for _, entry := range n.sendersElsewhere(e.sink.Name()) {
+		named[entry.End.ID] = true
 		s := n.linked(entry.Node, want)
 		if s == nil {
+			e.unasked[entry.End.ID] = &unasked{entry: entry}
 			continue
 		}
-		e.asked[entry.End.ID] = s
-		if asked[entry.End.ID] == s {
-			continue
+		delete(e.unasked, entry.End.ID)
+		if e.asked[entry.End.ID] = s; asked[entry.End.ID] != s {
+			e.ask(s, entry)
 		}
-		s.Attach(mux.Attach{
-			Target: mux.Target{Name: entry.Name, ID: entry.End.ID},
-			End:    e.key(), Name: e.sink.Name(),
-		})
 	}
+	for id, u := range e.unasked {
+		switch {
+		case named[id]:
+			continue
+		case u.gone.IsZero():
+			u.gone = time.Now()
+		case time.Since(u.gone) > chanref.FarewellTime || !n.mesh.Alive(u.entry.Node.ID):
+			delete(e.unasked, id)
+			continue
+		}
+		if s := n.linked(u.entry.Node, want); s != nil {
+			delete(e.unasked, id)
+			e.ask(s, u.entry)
+		}
+	}
+}
+
+// unasked is a sender that was named and could not be asked yet.
+type unasked struct {
+	entry mesh.Entry
+	gone  time.Time // since when it is named no more; zero: it still is
+}
+
+func (e *receivingEnd) ask(s *mux.Session, sender mesh.Entry) {
+	s.Attach(mux.Attach{
+		Target: mux.Target{Name: sender.Name, ID: sender.End.ID},
+		End:    e.key(), Name: e.sink.Name(),
+	})
+}
+
+// sendersElsewhere are the senders of a name on other nodes: those here know of
+// each receiver at once.
+func (n *Node) sendersElsewhere(name string) (all []mesh.Entry) {
+	for _, entry := range n.mesh.Lookup(name) {
+		if !entry.Receive && peer.NodeID(entry.Node.ID) != n.self.ID {
+			all = append(all, entry)
+		}
+	}
+	return all
 }
 
 // linked is the session with m; where there is none it is noted as wanted.
@@ -117,8 +155,8 @@ func (n *Node) otherSenders(name string, out func(mux.ID) bool) bool {
 			return true
 		}
 	}
-	for _, entry := range n.mesh.Lookup(name) {
-		if !entry.Receive && peer.NodeID(entry.Node.ID) != n.self.ID && !out(entry.End.ID) {
+	for _, entry := range n.sendersElsewhere(name) {
+		if !out(entry.End.ID) {
 			return true
 		}
 	}

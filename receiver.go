@@ -42,7 +42,14 @@ func NewReceiver[T any](n *Node, name string, opts ...ReceiveOption) (*Receiver[
 			Others: func(out func(mux.ID) bool) bool { return n.otherSenders(name, out) },
 			Ended:  func() { n.ended(id) },
 		})
-		return &receivingEnd{sink: sink, typ: typeOf(w), asked: make(map[mux.ID]*mux.Session)}
+		e := &receivingEnd{
+			sink: sink, typ: typeOf(w),
+			asked: make(map[mux.ID]*mux.Session), unasked: make(map[mux.ID]*unasked),
+		}
+		for _, entry := range n.sendersElsewhere(name) { // as they are now, not when the matcher gets to it
+			e.unasked[entry.End.ID] = &unasked{entry: entry}
+		}
+		return e
 	})
 	if err != nil {
 		return nil, err
@@ -88,8 +95,11 @@ type receivingEnd struct {
 		Done() <-chan struct{}
 		Stats() chanref.SinkStats
 	}
-	typ   endType
-	asked map[mux.ID]*mux.Session // senders that were asked to open a stream, and where; owned by the matcher
+	typ endType
+
+	// Owned by the matcher, once the end is in the node's list.
+	asked   map[mux.ID]*mux.Session // senders that were asked to open a stream, and where
+	unasked map[mux.ID]*unasked     // senders that are to be, when there is a link
 }
 
 func (e *receivingEnd) key() mux.ID                 { return e.sink.ID() }

@@ -7,11 +7,11 @@ import (
 	"github.com/matveynator/netchan/mux"
 )
 
-// Bounds of what is remembered of sources that have closed.
-const (
-	maxFarewells = 1024
-	farewellTime = 30 * time.Second
-)
+// FarewellTime is for how long a source that has closed is answered for.
+const FarewellTime = 30 * time.Second
+
+// maxFarewells bounds how many closed sources are remembered.
+const maxFarewells = 1024
 
 // farewells remembers sources that were closed in good order, for a while: a
 // receiving end that knew of one and asks for it too late shall hear of the
@@ -34,7 +34,7 @@ func (f *farewells) add(open mux.Open) {
 	if f.byID == nil {
 		f.byID = make(map[mux.ID]*farewell)
 	}
-	for f.old.len() > 0 && (f.old.len() >= maxFarewells || now.Sub((*f.old.front()).at) > farewellTime) {
+	for f.old.len() > 0 && (f.old.len() >= maxFarewells || now.Sub((*f.old.front()).at) > FarewellTime) {
 		delete(f.byID, f.old.pop().open.End)
 	}
 	e := &farewell{open: open, at: now}
@@ -46,7 +46,7 @@ func (f *farewells) of(id mux.ID) (mux.Open, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	e := f.byID[id]
-	if e == nil || time.Since(e.at) > farewellTime {
+	if e == nil || time.Since(e.at) > FarewellTime {
 		return mux.Open{}, false
 	}
 	return e.open, true
