@@ -69,44 +69,39 @@ func (n *Node) matchSender(e *sendingEnd, want map[peer.NodeID]string) {
 
 // matchReceiver asks every sender of e's name for a stream. A sender that knows
 // of e opens it by itself; asking covers the one that does not yet, and the one
-// that has closed meanwhile: its node still answers for it.
+// that has closed meanwhile: its node still answers for it. Who was named and
+// not heard of is asked again over each new link.
 func (n *Node) matchReceiver(e *receivingEnd, want map[peer.NodeID]string) {
-	asked := e.asked
-	e.asked = make(map[mux.ID]*mux.Session, len(asked))
 	named := make(map[mux.ID]bool)
 	for _, entry := range n.sendersElsewhere(e.sink.Name()) {
 		named[entry.End.ID] = true
-		s := n.linked(entry.Node, want)
-		if s == nil {
-			e.unasked[entry.End.ID] = &unasked{entry: entry}
-			continue
-		}
-		delete(e.unasked, entry.End.ID)
-		if e.asked[entry.End.ID] = s; asked[entry.End.ID] != s {
-			e.ask(s, entry)
+		if e.senders[entry.End.ID] == nil {
+			e.senders[entry.End.ID] = &namedSender{entry: entry}
 		}
 	}
-	for id, u := range e.unasked {
+	for id, u := range e.senders {
 		switch {
 		case named[id]:
-			continue
+			u.gone = time.Time{}
 		case u.gone.IsZero():
 			u.gone = time.Now()
-		case time.Since(u.gone) > chanref.FarewellTime || !n.mesh.Alive(u.entry.Node.ID):
-			delete(e.unasked, id)
+		}
+		if !named[id] && (e.sink.Out(id) || time.Since(u.gone) > chanref.FarewellTime || !n.mesh.Alive(u.entry.Node.ID)) {
+			delete(e.senders, id)
 			continue
 		}
-		if s := n.linked(u.entry.Node, want); s != nil {
-			delete(e.unasked, id)
+		if s := n.linked(u.entry.Node, want); s != nil && u.asked != s {
+			u.asked = s
 			e.ask(s, u.entry)
 		}
 	}
 }
 
-// unasked is a sender that was named and could not be asked yet.
-type unasked struct {
+// namedSender is a sender elsewhere that the registry names, or has named.
+type namedSender struct {
 	entry mesh.Entry
-	gone  time.Time // since when it is named no more; zero: it still is
+	asked *mux.Session // where it was asked to open a stream; nil: nowhere yet
+	gone  time.Time    // since when it is named no more; zero: it still is
 }
 
 func (e *receivingEnd) ask(s *mux.Session, sender mesh.Entry) {

@@ -44,10 +44,10 @@ func NewReceiver[T any](n *Node, name string, opts ...ReceiveOption) (*Receiver[
 		})
 		e := &receivingEnd{
 			sink: sink, typ: typeOf(w),
-			asked: make(map[mux.ID]*mux.Session), unasked: make(map[mux.ID]*unasked),
+			senders: make(map[mux.ID]*namedSender),
 		}
 		for _, entry := range n.sendersElsewhere(name) { // as they are now, not when the matcher gets to it
-			e.unasked[entry.End.ID] = &unasked{entry: entry}
+			e.senders[entry.End.ID] = &namedSender{entry: entry}
 		}
 		return e
 	})
@@ -91,6 +91,7 @@ type receivingEnd struct {
 		Name() string
 		Close()
 		Evaluate()
+		Out(sender mux.ID) bool
 		Abort(err error)
 		Done() <-chan struct{}
 		Stats() chanref.SinkStats
@@ -98,8 +99,7 @@ type receivingEnd struct {
 	typ endType
 
 	// Owned by the matcher, once the end is in the node's list.
-	asked   map[mux.ID]*mux.Session // senders that were asked to open a stream, and where
-	unasked map[mux.ID]*unasked     // senders that are to be, when there is a link
+	senders map[mux.ID]*namedSender
 }
 
 func (e *receivingEnd) key() mux.ID                 { return e.sink.ID() }

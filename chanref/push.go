@@ -182,8 +182,10 @@ type pusher[T any] struct {
 // read decodes the frame's next value. An error ends the stream.
 func (p *pusher[T]) read() error {
 	rest, err := p.reader.Read(p.body, &p.v, &p.env)
-	if value := (*codec.ValueError)(nil); err != nil && !errors.As(err, &value) {
-		return p.s.protocol(p.u, err)
+	if err != nil {
+		if value := (*codec.ValueError)(nil); !errors.As(err, &value) {
+			return p.s.protocol(p.u, err)
+		}
 	}
 	p.body, p.bad = rest, err
 	return nil

@@ -157,7 +157,7 @@ func (s *Sink[T]) Evaluate() {
 	s.mu.Lock()
 	ask := over()
 	s.mu.Unlock()
-	if !ask || s.cfg.Others != nil && s.cfg.Others(s.out) {
+	if !ask || s.cfg.Others != nil && s.cfg.Others(s.Out) {
 		return
 	}
 	s.mu.Lock()
@@ -178,9 +178,9 @@ func (s *Sink[T]) Last() {
 	s.Evaluate()
 }
 
-// out says whether the sender with this ID will not come: it has closed, or
+// Out says whether the sender with this ID will not come: it has closed, or
 // sends another type.
-func (s *Sink[T]) out(id mux.ID) bool {
+func (s *Sink[T]) Out(id mux.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.closed[id] || s.odd[id]
