@@ -66,6 +66,7 @@ func newHub(cfg peer.Config, changed func(), before func(*chanref.Table) error) 
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	if before != nil {
 		if err := before(h.table); err != nil {
+			h.cancel()
 			return nil, err
 		}
 	}
