@@ -65,12 +65,11 @@ func (b *builder) draft(t reflect.Type, path string) (*draft, error) {
 	}
 	d := b.add()
 	b.known[t] = d
-	if isBinary(t) {
-		name := t.String()
-		if !validName([]byte(name)) {
+	if c := coderOf(t); c != nil {
+		if !validName([]byte(c.name)) {
 			return nil, &UnsendableError{path, "the name of its type is too long"}
 		}
-		d.head = nameHead(kindBinary, name)
+		d.head = nameHead(c.kind, c.name)
 		return d, nil
 	}
 	child := func(t reflect.Type, path string) error {
@@ -80,9 +79,6 @@ func (b *builder) draft(t reflect.Type, path string) (*draft, error) {
 	}
 	switch t.Kind() {
 	case reflect.Interface:
-		if t.NumMethod() > 0 {
-			return nil, &UnsendableError{path, fmt.Sprintf("interface %v can't be sent, only any", t)}
-		}
 		d.head = string([]byte{byte(kindAny)})
 	case reflect.Slice:
 		d.head = string([]byte{byte(kindList)})
@@ -243,7 +239,7 @@ func describeType(t reflect.Type) string {
 	for ; t.Kind() == reflect.Pointer && t.Name() == ""; t = t.Elem() {
 		stars += "*"
 	}
-	if t.Kind() != reflect.Struct || isBinary(t) {
+	if t.Kind() != reflect.Struct || selfCoded(t) {
 		return cut(stars + t.String())
 	}
 	name := t.String()

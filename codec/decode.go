@@ -134,7 +134,7 @@ func (d *decoder) step(s *readStep, b []byte, p unsafe.Pointer) ([]byte, error) 
 		}
 		copy(unsafe.Slice((*byte)(p), s.sub.n), b)
 		return b[s.sub.n:], nil
-	case opBytes, opBytesString, opStringBytes, opBinary:
+	case opBytes, opBytesString, opStringBytes, opCoder:
 		return d.bytes(s, b, p)
 	case opArray:
 		return d.elems(s.sub, s.sub.n, b, p)
@@ -168,6 +168,8 @@ func (d *decoder) nested(s *readStep, b []byte, p unsafe.Pointer) ([]byte, error
 		return d.list(s.sub, b, p)
 	case opMap:
 		return d.mapping(s.sub, b, p)
+	case opIface:
+		return d.iface(s.sub.typ, b, p)
 	default:
 		return d.any(b, (*any)(p))
 	}
@@ -203,8 +205,8 @@ func (d *decoder) bytes(s *readStep, b []byte, p unsafe.Pointer) ([]byte, error)
 	}
 	b, rest = rest[:x:x], rest[x:]
 	switch s.op {
-	case opBinary:
-		return rest, readBinary(b, p, s.sub.typ)
+	case opCoder:
+		return rest, s.sub.code.parse(b, p)
 	case opBytesString:
 		*(*string)(p) = string(b)
 	default:

@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"sync"
+	"unsafe"
 )
 
 // anyHead is what stands before the value in an any.
@@ -135,6 +136,20 @@ func (d *decoder) any(b []byte, p *any) ([]byte, error) {
 		return d.typed(h.schema, h.value, p)
 	}
 	return d.basic(kind(h.tag), h.value, p)
+}
+
+// iface reads into the interface variable at p, which is of type t, and not any.
+func (d *decoder) iface(t reflect.Type, b []byte, p unsafe.Pointer) ([]byte, error) {
+	var x any
+	b, err := d.any(b, &x)
+	if err != nil || x == nil {
+		return b, err
+	}
+	if is := reflect.TypeOf(x); !is.Implements(t) {
+		return b, &ValueError{Why: fmt.Sprintf("%v doesn't implement %v", is, t)}
+	}
+	reflect.NewAt(t, p).Elem().Set(reflect.ValueOf(x))
+	return b, nil
 }
 
 // basic reads a basic value; the most common kinds without detour.

@@ -25,7 +25,7 @@ type writeStep struct {
 
 type writeSub struct {
 	typ  reflect.Type
-	how  method // opBinary
+	code *coder // opCoder
 	elem *writeProg
 	key  *writeProg   // opMap
 	size uintptr      // of an element
@@ -58,8 +58,8 @@ func (c *writeCompiler) prog(t reflect.Type) *writeProg {
 
 func (c *writeCompiler) steps(out []writeStep, t reflect.Type, off uintptr, name string) []writeStep {
 	s := writeStep{off: off, name: name}
-	if how := binaryMethod(t); how != noMethod {
-		s.op, s.sub = opBinary, &writeSub{typ: t, how: how}
+	if code := useCoder(t); code != nil {
+		s.op, s.sub = opCoder, &writeSub{code: code}
 		return append(out, s)
 	}
 	if op, ok := basicOp(t.Kind(), t.Size()); ok {
@@ -78,6 +78,9 @@ func (c *writeCompiler) steps(out []writeStep, t reflect.Type, off uintptr, name
 		return out
 	case reflect.Interface:
 		s.op = opAny
+		if t.NumMethod() > 0 {
+			s.op, s.sub = opIface, &writeSub{typ: t}
+		}
 	case reflect.Array:
 		elem := c.prog(t.Elem())
 		if t.Len() == 0 || len(elem.steps) == 0 {
@@ -173,8 +176,8 @@ func (g *writeProg) append(dst []byte, p unsafe.Pointer, c writeCtx) ([]byte, er
 
 // append does the steps that lead into other programs.
 func (s *writeStep) append(dst []byte, p unsafe.Pointer, c writeCtx) ([]byte, error) {
-	if s.op == opBinary {
-		return appendBinary(dst, p, s.sub.typ, s.sub.how)
+	if s.op == opCoder {
+		return s.sub.code.write(dst, p)
 	}
 	if s.op == opArray {
 		return appendElems(dst, p, s.sub.n, s.sub, c)
@@ -203,6 +206,8 @@ func (s *writeStep) append(dst []byte, p unsafe.Pointer, c writeCtx) ([]byte, er
 		return appendElems(appendUvarint(dst, uint64(v.len)+1), v.data, v.len, s.sub, c)
 	case opMap:
 		return appendMap(dst, p, s.sub, c)
+	case opIface:
+		return appendAny(dst, reflect.NewAt(s.sub.typ, p).Elem().Interface(), c)
 	default:
 		return appendAny(dst, *(*any)(p), c)
 	}

@@ -8,7 +8,7 @@ import (
 // Sentinels for errors.Is. They come wrapped in a ValueError.
 var (
 	// ErrUnregistered: an any holds a type that is not registered, here or where it was read.
-	ErrUnregistered = errors.New("type is not registered")
+	ErrUnregistered = errors.New("type is not registered (see netchan.Register)")
 	// ErrTooLarge: a value has too many bytes, takes too much memory, or is nested too deep.
 	ErrTooLarge = errors.New("value is too large")
 )

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 	"unsafe"
 )
 
@@ -35,8 +34,6 @@ func TestUnsendable(t *testing.T) {
 	unsendable[map[[1]uintptr]int](t, "map[[1]uintptr]int[key][]: uintptr can't be sent")
 	unsendable[[]unsafe.Pointer](t, "[]unsafe.Pointer[]: unsafe.Pointer can't be sent")
 	unsendable[chan int](t, "chan can't be sent")
-	unsendable[error](t, "interface error can't be sent, only any")
-	unsendable[struct{ Err error }](t, ".Err: interface error can't be sent")
 	unsendable[sync.Mutex](t, "none of them is exported")
 	unsendable[struct{ A, B struct{ x int } }](t, ".A: has fields, but none of them is exported")
 	unsendable[selfPointer](t, "pointer to nothing but itself")
@@ -106,72 +103,4 @@ func TestEmbedding(t *testing.T) {
 
 type embedB2 struct {
 	Q int `netchan:"X"`
-}
-
-type event struct {
-	time.Time
-	What string
-}
-
-type ownEvent struct {
-	time.Time
-	what string
-}
-
-func (e *ownEvent) UnmarshalBinary(b []byte) error {
-	e.what = string(b[15:])
-	return e.Time.UnmarshalBinary(b[:15])
-}
-func (e ownEvent) MarshalBinary() ([]byte, error) {
-	b, err := e.Time.MarshalBinary()
-	return append(b, e.what...), err
-}
-
-// The methods that a struct gets from what it embeds don't know of its other fields.
-func TestInheritedMarshalBinary(t *testing.T) {
-	now := time.Unix(1, 2).UTC()
-	same(t, event{now, "what"})
-	arrives(t, event{now, "what"}, struct{ Time time.Time }{now})
-	same(t, ownEvent{now, "what"})
-}
-
-type fails struct{ mode int }
-
-func (f fails) MarshalBinary() ([]byte, error) {
-	switch f.mode {
-	case 1:
-		return nil, errors.ErrUnsupported
-	case 2:
-		panic("ouch")
-	}
-	return []byte{byte(f.mode)}, nil
-}
-
-func (f *fails) UnmarshalBinary(b []byte) error {
-	switch b[0] { // panics if b is empty
-	case 3:
-		return errors.ErrUnsupported
-	case 4:
-		panic("ouch")
-	}
-	f.mode = int(b[0])
-	return nil
-}
-
-func TestUserCodeFails(t *testing.T) {
-	same(t, []fails{{5}})
-	w := writer[[]fails](t)
-	for mode, why := range map[int]string{1: "[]codec.fails[1]: codec.fails can't be encoded: unsupported", 2: "panicked while it was encoded: ouch"} {
-		b, err := w.Append([]byte("before"), &[]fails{{5}, {mode}}, nil)
-		var ve *ValueError
-		if !errors.As(err, &ve) || !strings.Contains(err.Error(), why) || string(b) != "before" {
-			t.Errorf("%q, %v, want %q", b, err, why)
-		}
-	}
-	refused[[]fails, []fails](t, []fails{{3}}, "[]codec.fails[0]: codec.fails can't be decoded: unsupported operation")
-	refused[[]fails, []fails](t, []fails{{4}}, "panicked while it was decoded: ouch")
-	var to fails
-	if _, err := reader[fails, fails](t).Read([]byte{0}, &to, nil); err == nil {
-		t.Error("user code that panics on no bytes succeeded")
-	}
 }

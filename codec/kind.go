@@ -29,8 +29,10 @@ const (
 	kindMap        kind = 22 // two children: key and value
 	kindPtr        kind = 23 // one child
 	kindStruct     kind = 24 // named children
-	kindBinary     kind = 25 // a type that encodes itself, by its Go name
+	kindBinary     kind = 25 // a type with AppendBinary or MarshalBinary, by its Go name
 	kindNamed      kind = 26 // a registered type inside an any: its name and one child
+	kindText       kind = 27 // a type with AppendText or MarshalText, by its Go name
+	kindFunc       kind = 28 // a type with functions given to RegisterFunc, by its Go name
 )
 
 // The first byte of an any; every other first byte is a basic kind.
@@ -64,6 +66,9 @@ var anyType = reflect.TypeFor[any]()
 
 // basic reports whether k stands alone: no name, no children, and not any.
 func (k kind) basic() bool { return k >= kindBool && k <= kindString }
+
+// coded reports whether k is a type that encodes itself.
+func (k kind) coded() bool { return k == kindBinary || k == kindText || k == kindFunc }
 
 // signed and unsigned report whether k is such an integer.
 func (k kind) signed() bool   { return k >= kindInt && k <= kindInt64 }

@@ -21,7 +21,8 @@ type readStep struct {
 
 type readSub struct {
 	typ  reflect.Type
-	node *node // opSkip
+	node *node  // opSkip
+	code *coder // opCoder
 	elem *readProg
 	key  *readProg // opMap
 	size uintptr   // of an element
@@ -76,11 +77,11 @@ func (m *matcher) steps(out []readStep, n *node, t reflect.Type, off uintptr, na
 	if sent, local := n.kind == kindPtr, t.Kind() == reflect.Pointer; sent || local {
 		return m.pointers(out, s, n, t, path, sent, local)
 	}
-	if isBinary(t) || n.kind == kindBinary {
-		if !isBinary(t) || n.kind != kindBinary || n.name != t.String() {
+	if code := coderOf(t); code != nil || n.kind.coded() {
+		if code == nil || n.kind != code.kind || n.name != code.name {
 			return no()
 		}
-		s.op, s.sub = opBinary, &readSub{typ: t}
+		s.op, s.sub = opCoder, &readSub{code: code}
 		return append(out, s), nil
 	}
 	if to := basicKind(t.Kind()); to != 0 {
@@ -96,6 +97,9 @@ func (m *matcher) steps(out []readStep, n *node, t reflect.Type, off uintptr, na
 			return no()
 		}
 		s.op = opAny
+		if t.NumMethod() > 0 {
+			s.op, s.sub = opIface, &readSub{typ: t}
+		}
 	case reflect.Struct:
 		if n.kind != kindStruct {
 			return no()

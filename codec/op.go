@@ -22,14 +22,15 @@ const (
 	opString
 	opProg // from here on, ops of more than one value
 
-	opRaw    // an array of bytes
-	opBytes  // a slice of bytes
-	opList   // any other slice
-	opArray  // any other array
-	opMap    //
-	opPtr    //
-	opAny    //
-	opBinary // a type that encodes itself
+	opRaw   // an array of bytes
+	opBytes // a slice of bytes
+	opList  // any other slice
+	opArray // any other array
+	opMap   //
+	opPtr   //
+	opAny   //
+	opIface // any other interface
+	opCoder // a type that encodes itself
 
 	// Only when reading:
 	opSkip        // what was sent has no place here
@@ -65,5 +66,5 @@ func basicOp(k reflect.Kind, size uintptr) (op, bool) {
 
 // isByte reports whether t travels as one byte without looking at it.
 func isByte(t reflect.Type) bool {
-	return (t.Kind() == reflect.Uint8 || t.Kind() == reflect.Int8) && !isBinary(t)
+	return (t.Kind() == reflect.Uint8 || t.Kind() == reflect.Int8) && !selfCoded(t)
 }

@@ -13,7 +13,7 @@ import (
 //	array          length, number of the element
 //	map            numbers of key and value
 //	struct         number of fields, for each its name and the number of its type
-//	binary         name
+//	binary, text, func  name
 //	named          name, number of the type
 //
 // Numbers and lengths are varints, names have their length in front. There is no count
@@ -131,7 +131,7 @@ func (p *parser) node(n *node) (err error) {
 		}
 	case kindStruct:
 		err = p.fields(n)
-	case kindBinary:
+	case kindBinary, kindText, kindFunc:
 		n.name, err = p.name()
 	case kindNamed:
 		if n.name, err = p.name(); err == nil {

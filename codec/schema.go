@@ -45,7 +45,7 @@ type node struct {
 	kind   kind
 	min    int    // least bytes of a value; 0 means that it has none at all
 	length uint64 // kindArray
-	name   string // kindBinary, kindNamed
+	name   string // kinds that are coded, kindNamed
 	key    *node  // kindMap
 	elem   *node  // kindList, kindArray, kindMap, kindPtr, kindNamed
 	fields []nodeField
@@ -79,7 +79,7 @@ func (n *node) describe(b *strings.Builder) {
 	case kindPtr:
 		b.WriteString("*")
 		n.elem.describe(b)
-	case kindBinary:
+	case kindBinary, kindText, kindFunc:
 		b.WriteString(n.name)
 	case kindNamed:
 		b.WriteString(n.name)

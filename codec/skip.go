@@ -13,7 +13,7 @@ func skip(n *node, b []byte, depth int) ([]byte, error) {
 		return b[1:], nil
 	case kindInt8, kindUint8, kindFloat32, kindFloat64, kindComplex64, kindComplex128:
 		return skipBytes(b, uint64(n.kind.minSize()))
-	case kindString, kindBinary:
+	case kindString, kindBinary, kindText, kindFunc:
 		x, rest, ok := uvarint(b)
 		if !ok {
 			return nil, errShort()
