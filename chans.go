@@ -113,7 +113,8 @@ func Receive[T any](ctx context.Context, ch <-chan T) (T, error) {
 }
 
 // Register makes T known inside values of type any, under its Go name with its
-// package's path. Do it at both ends, before the first such value. Basic types and
+// package's path; the same goes for other interfaces, as error. Do it at both ends, before
+// the first such value. Basic types and
 // their slices and maps need no registering. It panics on a mistake of the
 // program: two types under one name, a type that can't travel or has no name.
 func Register[T any]() { codec.Register[T]() }
@@ -121,3 +122,23 @@ func Register[T any]() { codec.Register[T]() }
 // RegisterName is Register under a name of your choice, which need not change
 // when the type moves to another package.
 func RegisterName[T any](name string) { codec.RegisterName[T](name) }
+
+// RegisterFunc has values of a type encoded by functions of yours: for types that know
+// how to encode themselves, but not by the methods of package encoding. T is a pointer to
+// a named type, or an interface: then it is for all types whose pointers have its methods
+// (not for structs that only embed one). For Protocol Buffers it takes one call:
+//
+//	netchan.RegisterFunc(func(dst []byte, m proto.Message) ([]byte, error) {
+//		return proto.MarshalOptions{}.MarshalAppend(dst, m)
+//	}, proto.Unmarshal)
+//
+// appendTo appends v's bytes to dst; read sets v, which is zero, from b, and must not keep
+// b. Both may be called by several goroutines at once; an error or panic of theirs is an
+// error of the one value. Both ends need it, and the name of the Go type must be the same.
+//
+// Call it in an init function, or at the start of main. It panics on a mistake of the
+// program: another T, a nil function, a T that has its functions already, or a type that a
+// Sender or Receiver was made of before.
+func RegisterFunc[T any](appendTo func(dst []byte, v T) ([]byte, error), read func(b []byte, v T) error) {
+	codec.RegisterFunc(appendTo, read)
+}

@@ -80,7 +80,7 @@ func newHub(cfg peer.Config, changed func(), before func(*chanref.Table) error) 
 	}
 	h.host = host
 	self := &remote{info: peer.Info{ID: host.ID(), Name: cfg.Name}}
-	h.local, h.localPeer = mux.Pair(h, mux.Config{Logger: cfg.Logger, Peer: self})
+	h.local, h.localPeer = mux.Pair(h, mux.Config{Logger: cfg.Logger, Peer: self, Local: true})
 	return h, nil
 }
 
@@ -105,6 +105,7 @@ func (h *hub) Serve(in *mux.In)                    { h.table.Serve(in) }
 func (h *hub) Attach(s *mux.Session, a mux.Attach) { h.table.Attach(s, a) }
 func (h *hub) Goodbye(*mux.Session)                {}
 func (h *hub) Ended(s *mux.Session, err error) {
+	h.table.Ended(s)
 	r := s.Peer.(*remote)
 	if r.link == nil {
 		return

@@ -3,7 +3,6 @@ package netchan_test
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -161,11 +160,9 @@ func TestStrangersAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	noise := make([]byte, 4096)
-	rand.Read(noise)
 	for name, say := range map[string][]byte{
 		"nothing":      nil,
-		"random bytes": noise,
+		"random bytes": noise(4096),
 		"HTTP":         []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
 		"plaintext":    []byte("NCH1 secret name\n"),
 	} {

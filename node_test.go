@@ -2,6 +2,7 @@ package netchan_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
@@ -141,5 +142,12 @@ func TestTwoNodes(t *testing.T) {
 
 // afterQuiet is closed after quietTime: a test that nothing happens watches so long.
 func afterQuiet(t testing.TB) <-chan time.Time { return time.After(quietTime) }
+
+// noise is n bytes that can't be compressed.
+func noise(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}
 
 func isErr(err, target error) bool { return errors.Is(err, target) }

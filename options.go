@@ -16,8 +16,8 @@ type Option interface {
 
 // endConfig is what the options of one end say together.
 type endConfig struct {
-	buffer                                 int
-	keepOpen, broadcast, lossy, atMostOnce bool
+	buffer                                        int
+	keepOpen, broadcast, lossy, atMostOnce, plain bool
 }
 
 type bothOption func(*endConfig)
@@ -60,6 +60,13 @@ func Lossy() Option { return bothOption(func(c *endConfig) { c.lossy = true }) }
 // AtMostOnce makes a Sender drop, and count, what a receiver that died may
 // have taken, where another one would get it again otherwise.
 func AtMostOnce() SendOption { return sendOption(func(c *endConfig) { c.atMostOnce = true }) }
+
+// Uncompressed sends a Sender's values as they are. Without it they are compressed where
+// they leave the node, frame by frame, when a frame has at least 1 KiB and as long as that
+// saves an eighth: to where the network is the limit more values go. It is for values that
+// are compressed already, and for channels whose values hold a secret beside text that
+// others choose: the length of what is sent can then tell of the secret.
+func Uncompressed() SendOption { return sendOption(func(c *endConfig) { c.plain = true }) }
 
 func (c *endConfig) check(call string) error {
 	if c.buffer < 0 || c.buffer > maxBuffer {

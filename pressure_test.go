@@ -131,12 +131,12 @@ func TestPromise6IndependenceOfLargeValues(t *testing.T) {
 	for range 9 { // 9 times 5 MiB is more than a session's budget
 		big := sender[[]byte](t, a, "stuck")
 		connected(t, big, 1)
-		give(t, big.C, make([]byte, 5<<20))
+		give(t, big.C, noise(5<<20))
 	}
 	waitFor(t, "the stuck receiver to have them", func() bool { return stuck.Stats().Senders == 9 })
 	go func() {
 		for range 20 {
-			s.C <- make([]byte, 300<<10)
+			s.C <- noise(300 << 10)
 		}
 	}()
 	for range 20 {

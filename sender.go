@@ -46,7 +46,7 @@ func NewSender[T any](n *Node, name string, opts ...SendOption) (*Sender[T], err
 	var src *chanref.Source[T]
 	err = n.open(call, name, typeOf(w), func() end {
 		src = chanref.NewSource(n.hub.table, c, w, chanref.SourceConfig{
-			ID: id, Name: name, Broadcast: cfg.broadcast, Lossy: cfg.lossy, AtMostOnce: cfg.atMostOnce,
+			ID: id, Name: name, Broadcast: cfg.broadcast, Lossy: cfg.lossy, AtMostOnce: cfg.atMostOnce, Plain: cfg.plain,
 			Knows: true, Logger: n.cfg.Logger, Ended: func() { n.ended(id) },
 		})
 		return &sendingEnd{source: src, typ: typeOf(w)}

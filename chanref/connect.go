@@ -29,7 +29,7 @@ func (s *Source[T]) Connect(session *mux.Session, target mux.Target, node string
 			return // also over a session that is ending: Lost follows, and then another try
 		}
 		delete(s.refused, target)
-		o := &outlet[T]{src: s, session: session, target: target, node: node}
+		o := &outlet[T]{src: s, session: session, target: target, node: node, plain: s.cfg.Plain || session.Local}
 		o.lane.o, o.lossy = o, s.cfg.Lossy
 		s.d.add(&o.lane)
 		open := s.open()

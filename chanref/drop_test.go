@@ -168,7 +168,7 @@ func TestNewTypeBehindLargeValue(t *testing.T) {
 				send(t, c, any(i))
 				synctest.Wait()
 			}
-			send(t, c, any(make([]byte, 300<<10)))
+			send(t, c, any(noise(300<<10)))
 			synctest.Wait()
 			send(t, c, any(far{First: 7}))
 			synctest.Wait()

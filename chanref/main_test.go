@@ -38,8 +38,8 @@ type world struct {
 // handler is the table as a session calls it.
 type handler struct{ *Table }
 
-func (handler) Goodbye(*mux.Session)      {}
-func (handler) Ended(*mux.Session, error) {}
+func (handler) Goodbye(*mux.Session)            {}
+func (h handler) Ended(s *mux.Session, _ error) { h.Table.Ended(s) }
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, log: &logs{}}
@@ -217,6 +217,13 @@ func ended(t testing.TB, what string, done <-chan struct{}) {
 	case <-time.After(patience):
 		t.Fatalf("%s has not ended", what)
 	}
+}
+
+// noise is n bytes that can't be compressed.
+func noise(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
 }
 
 func upTo(n int) (values []int) {

@@ -220,10 +220,11 @@ func TestBackPressureByBytes(t *testing.T) {
 		c, src := newSource[[]byte](w, 0)
 		_, sink := newSink[[]byte](w, 30)
 		connect(t, src, w.link("b"), sink)
+		value := noise(256 << 10)
 		sent := 0
 		for done := false; !done; {
 			select {
-			case c <- make([]byte, 256<<10):
+			case c <- value:
 				sent++
 			case <-time.After(time.Second):
 				done = true

@@ -15,6 +15,9 @@ const (
 	flagAtMostOnce             // what lies in the receiver's channel stays there
 )
 
+// flagCompressed is the only flag of DATA and BIG.
+const flagCompressed = 1
+
 // outlet is one stream of a source: its lane, and the batches on their way to
 // mux. Everything but told belongs to the source's goroutine.
 type outlet[T any] struct {
@@ -29,6 +32,8 @@ type outlet[T any] struct {
 	queue     []*mux.Batch        // the last one is being filled
 	queued    int                 // bytes in queue
 	spare     *mux.Batch
+	plain     bool // nothing is compressed
+	squeeze   codec.Compressor
 	busy      bool   // mux has a batch
 	dirty     bool   // in src.dirty
 	gone      bool   // ended: refused, stopped or lost
@@ -253,9 +258,21 @@ func (o *outlet[T]) handOver() {
 			o.out.Schema(schema)
 		}
 		o.schemas = nil
+		o.compress(b)
 		o.out.Send(b)
 	}
 	o.blocked = o.queued >= maxBatch
+}
+
+// compress makes b's values shorter, if that pays.
+func (o *outlet[T]) compress(b *mux.Batch) {
+	if o.plain {
+		return
+	}
+	if values, ok := o.squeeze.Compress(b.Values()); ok {
+		b.Shorten(len(values))
+		b.Flags = flagCompressed
+	}
 }
 
 // left says whether mux has written all that was given to o.

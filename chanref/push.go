@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/matveynator/netchan/codec"
 	"github.com/matveynator/netchan/mux"
 )
-
-// maxSchemas bounds how many types a sender may announce on one stream.
-const maxSchemas = 1024
 
 // errGone ends a use from outside: the sink has ended, the stream is gone, or
 // another stream of the same sender is there.
@@ -18,8 +16,8 @@ var errGone = errors.New("the stream is gone")
 
 // serve is one stream's goroutine, from its OPEN on.
 func (s *Sink[T]) serve(in *mux.In) {
-	open := in.Open()
-	schema, err := codec.ParseSchema(open.Schema)
+	types := s.table.typesOf(in.Session())
+	schema, _, err := types.Learn(in.Open().Schema)
 	if err != nil {
 		in.Refuse(mux.CodeProtocol, err.Error())
 		return
@@ -35,12 +33,12 @@ func (s *Sink[T]) serve(in *mux.In) {
 		in.Refuse(mux.CodeClosed, "the receiving end was closed")
 		return
 	}
-	accept := mux.Accept{Limit: s.limit(open.First - 1)}
+	accept := mux.Accept{Limit: s.limit(in.Open().First - 1)}
 	if s.cfg.Lossy {
 		accept.Flags |= flagLossy
 	}
 	in.Accept(accept)
-	err = s.receive(u, reader)
+	err = s.receive(u, reader, types)
 	clean := err == io.EOF && in.Clean()
 	if broken := (*ProtocolError)(nil); errors.As(err, &broken) {
 		s.counts.warn(s.cfg.Logger, "netchan: a sender's stream has ended", "channel", label(s.cfg.Name),
@@ -69,10 +67,9 @@ func (s *Sink[T]) mismatch(in *mux.In, err error) {
 
 // receive brings u's values into the channel until the stream ends: io.EOF
 // when its sender has ended it.
-func (s *Sink[T]) receive(u *use, reader *codec.Reader[T]) error {
-	schemas := make(map[codec.Hash]*codec.Schema)
+func (s *Sink[T]) receive(u *use, reader *codec.Reader[T], types *codec.Schemas) error {
 	p := pusher[T]{s: s, u: u, reader: reader}
-	p.env.Schema = func(h codec.Hash) *codec.Schema { return schemas[h] }
+	p.env.Schema = types.Find
 	p.env.MaxBytes = maxDecoded
 	for {
 		f, err := u.in.Next()
@@ -90,14 +87,14 @@ func (s *Sink[T]) receive(u *use, reader *codec.Reader[T]) error {
 			}
 			continue
 		case mux.KindSchema:
-			schema, err := codec.ParseSchema(f.Body)
-			if err == nil && len(schemas) >= maxSchemas {
-				err = fmt.Errorf("more than %d types announced", maxSchemas)
-			}
+			schema, kept, err := types.Learn(f.Body)
 			if err != nil {
 				return s.protocol(u, err)
 			}
-			schemas[schema.Hash()] = schema
+			if !kept {
+				s.counts.warn(s.cfg.Logger, "netchan: a node sends more types inside any than are kept", "channel", label(s.cfg.Name),
+					"node", s.table.nodeName(u.in.Session()), "type", schema, "kept", codec.MaxTypes)
+			}
 			continue
 		}
 		if f.Hash != u.in.Open().Hash {
@@ -108,7 +105,9 @@ func (s *Sink[T]) receive(u *use, reader *codec.Reader[T]) error {
 		}
 		// The first value is decoded before the wait for the right to push: a large
 		// one holds a share of the session's memory until then, and others need it.
-		p.body = f.Body
+		if err := p.open(f); err != nil {
+			return s.protocol(u, err)
+		}
 		if err := p.read(); err != nil {
 			return err
 		}
@@ -120,6 +119,7 @@ func (s *Sink[T]) receive(u *use, reader *codec.Reader[T]) error {
 		}
 		err = p.frame(f.Count)
 		s.unlock()
+		p.close()
 		if err != nil {
 			return err
 		}
@@ -173,11 +173,55 @@ type pusher[T any] struct {
 	u      *use
 	reader *codec.Reader[T]
 	env    codec.ReadEnv
-	body   []byte // what is left of the frame
-	v      T      // the value that was read last
-	bad    error  // or why it can't be had
-	n      uint64 // pushed since the last note
+	body   []byte  // what is left of the frame
+	buffer *[]byte // that body is in, if the frame was compressed
+	v      T       // the value that was read last
+	bad    error   // or why it can't be had
+	n      uint64  // pushed since the last note
 }
+
+// open makes f the frame that is read.
+func (p *pusher[T]) open(f mux.Frame) error {
+	p.body = f.Body
+	large := f.Size > 0
+	switch {
+	case f.Flags&^flagCompressed != 0:
+		return fmt.Errorf("values with unknown flags %x", f.Flags)
+	case f.Flags == 0 && large && f.Size != uint64(len(f.Body)):
+		return fmt.Errorf("a value of %d bytes, announced with %d", len(f.Body), f.Size)
+	case f.Flags == 0:
+		return nil
+	}
+	var room []byte
+	most := mux.MaxFrame
+	if large {
+		most = int(f.Size)
+	} else {
+		p.buffer = frameBuffers.Get().(*[]byte)
+		room = *p.buffer
+	}
+	body, err := codec.Decompress(room, f.Body, most)
+	if err == nil && large && len(body) != most {
+		err = fmt.Errorf("a value of %d bytes, announced with %d", len(body), most)
+	}
+	p.body = body
+	return err
+}
+
+// close gives back what open took.
+func (p *pusher[T]) close() {
+	p.body = nil
+	if p.buffer != nil {
+		frameBuffers.Put(p.buffer)
+		p.buffer = nil
+	}
+}
+
+// frameBuffers are for what frames were before they were compressed.
+var frameBuffers = sync.Pool{New: func() any {
+	b := make([]byte, mux.MaxFrame)
+	return &b
+}}
 
 // read decodes the frame's next value. An error ends the stream.
 func (p *pusher[T]) read() error {

@@ -18,6 +18,7 @@ type SourceConfig struct {
 	Lossy      bool   // with Broadcast: no receiver is waited for
 	AtMostOnce bool   // never send again what a lost receiver may have taken
 	Knows      bool   // Know will be called: a close waits for it
+	Plain      bool   // nothing is compressed
 	Ahead      bool   // take one value while no receiver has room: so a close is seen without one
 	Logger     *slog.Logger
 	Refused    func(mux.Refuse) // called on the source's goroutine when an end refuses or stops a stream

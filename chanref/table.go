@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/matveynator/netchan/codec"
 	"github.com/matveynator/netchan/mux"
 )
 
@@ -17,6 +18,7 @@ type Table struct {
 	running  sync.WaitGroup // the sources' goroutines, and the clock's
 
 	farewells farewells
+	types     sync.Map // *mux.Session -> *codec.Schemas: what its peer has said of its types
 
 	mu      sync.Mutex // guards what follows
 	closed  bool
@@ -92,6 +94,17 @@ func (t *Table) Attach(s *mux.Session, a mux.Attach) {
 		open.Target = target
 		s.Open(open, deaf{}).Close(true)
 	}
+}
+
+// Ended forgets what belongs to a session that has ended.
+func (t *Table) Ended(s *mux.Session) { t.types.Delete(s) }
+
+func (t *Table) typesOf(s *mux.Session) *codec.Schemas {
+	types, ok := t.types.Load(s)
+	if !ok {
+		types, _ = t.types.LoadOrStore(s, new(codec.Schemas))
+	}
+	return types.(*codec.Schemas)
 }
 
 // Close ends every source and sink with err, and waits for their goroutines.

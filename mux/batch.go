@@ -22,6 +22,10 @@ type Batch struct {
 	Count int
 	// Flags are opaque, for the layers above.
 	Flags uint8
+	// Size is how many bytes the values had before the layer above compressed them; 0
+	// where it has not. A value of more than MaxFrame bytes keeps its own frames
+	// however short it has become: the other side must know what it will take.
+	Size int
 
 	hash [16]byte
 }
@@ -29,6 +33,15 @@ type Batch struct {
 // NewBatch returns an empty batch for values of the schema with this hash.
 func NewBatch(hash [16]byte) *Batch {
 	return &Batch{B: make([]byte, batchRoom, batchStart), hash: hash}
+}
+
+// Values returns the values' bytes. What makes them shorter calls Shorten.
+func (b *Batch) Values() []byte { return b.B[batchRoom:] }
+
+// Shorten says that the first n bytes of Values now stand for all of them.
+func (b *Batch) Shorten(n int) {
+	b.Size = b.Len()
+	b.B = b.B[:batchRoom+n]
 }
 
 // Len returns how many bytes of values the batch holds.
@@ -41,11 +54,14 @@ func (b *Batch) Reset() {
 		b.B = make([]byte, batchRoom, batchStart)
 	}
 	b.B = b.B[:batchRoom]
-	b.Count, b.Flags = 0, 0
+	b.Count, b.Flags, b.Size = 0, 0, 0
 }
 
 // big tells whether the batch needs BIG and PIECE frames.
-func (b *Batch) big() bool { return b.Len() > MaxFrame }
+func (b *Batch) big() bool { return b.size() > MaxFrame }
+
+// size returns how many bytes the values have when they are read.
+func (b *Batch) size() int { return max(b.Size, b.Len()) }
 
 // dataHead puts the header of a DATA frame in front of the values and returns the frame.
 func (b *Batch) dataHead() []byte {
@@ -61,6 +77,7 @@ func (b *Batch) bigHead() []byte {
 	var h [batchRoom]byte
 	body := append(h[:0], b.hash[:]...)
 	body = append(body, b.Flags)
+	body = binary.AppendUvarint(body, uint64(b.size()))
 	body = binary.AppendUvarint(body, uint64(b.Len()))
 	f := b.prepend(batchRoom, frameBig, body, 0)
 	return f[:len(f)-b.Len()]
@@ -95,7 +112,7 @@ func (b *Batch) wire(off int) int {
 		n := 17 + uvarintLen(uint64(b.Count)) + b.Len()
 		return frameHead(n) + n
 	case off < 0:
-		n := 17 + uvarintLen(uint64(b.Len()))
+		n := 17 + uvarintLen(uint64(b.size())) + uvarintLen(uint64(b.Len()))
 		return frameHead(n) + n
 	default:
 		n := min(b.Len()-off, MaxFrame)

@@ -12,7 +12,7 @@ const (
 	frameOpen   = 1 // use, target, end, first, flags, hash, whole?, [schema], text
 	frameSchema = 2 // schema
 	frameData   = 3 // hash, flags, count, values
-	frameBig    = 4 // hash, flags, total: one value of total bytes follows in pieces
+	frameBig    = 4 // hash, flags, size, total: a value of size bytes follows, in pieces of total bytes
 	framePiece  = 5 // bytes
 	frameClose  = 6 // clean?
 )

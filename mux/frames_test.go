@@ -129,8 +129,18 @@ func TestParseRefusesWhatIsWrong(t *testing.T) {
 	if _, _, _, _, err := parseData(append(make([]byte, 17), 0)); err == nil {
 		t.Error("DATA of no values is accepted")
 	}
-	if _, _, _, err := parseBig(binary.AppendUvarint(make([]byte, 17), MaxFrame)); err == nil {
+	if _, _, _, _, err := parseBig(append(binary.AppendUvarint(make([]byte, 17), MaxFrame), 1)); err == nil {
 		t.Error("BIG of a small value is accepted")
+	}
+	for what, b := range map[string][]byte{
+		"no bytes":                 binary.AppendUvarint(binary.AppendUvarint(make([]byte, 17), 1<<20), 0),
+		"more bytes than its size": binary.AppendUvarint(binary.AppendUvarint(make([]byte, 17), 1<<20), 1<<20+1),
+		"bytes behind":             append(binary.AppendUvarint(binary.AppendUvarint(make([]byte, 17), 1<<20), 1<<20), 0),
+		"an endless size":          binary.AppendUvarint(binary.AppendUvarint(make([]byte, 17), 1<<63), 1<<63),
+	} {
+		if _, _, _, _, err := parseBig(b); err == nil {
+			t.Errorf("BIG of a value with %s is accepted", what)
+		}
 	}
 	if _, _, _, err := parseAck(append([]byte{1, 1, 1, 1}, binary.AppendUvarint(nil, 1<<60)...)); err == nil {
 		t.Error("2^60 drops are accepted")
@@ -158,7 +168,7 @@ func TestBatchFrames(t *testing.T) {
 		t.Errorf("wire says %d", b.wire(-1))
 	}
 	typ, body = cut(t, head)
-	if _, _, total, err := parseBig(body); typ != frameBig || err != nil || total != uint64(len(value)) {
+	if _, _, size, total, err := parseBig(body); typ != frameBig || err != nil || size != uint64(len(value)) || total != size {
 		t.Fatalf("%v, %d", err, total)
 	}
 	var got []byte
@@ -264,7 +274,7 @@ func FuzzParse(f *testing.F) {
 		case frameData:
 			_, _, _, _, _ = parseData(body)
 		case frameBig:
-			_, _, _, _ = parseBig(body)
+			_, _, _, _, _ = parseBig(body)
 		}
 		// A number may come in more bytes than it needs; what is sent is never longer.
 		if again != nil && len(again) > headGap+len(body) {

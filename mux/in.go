@@ -21,7 +21,7 @@ type Frame struct {
 	Flags uint8    // of the Batch
 	Hash  [16]byte // of the values' schema
 	Count int      // of values
-	Size  uint64   // of the value, for KindTooLarge
+	Size  uint64   // of a value above MaxFrame, as its sender says; a Body that is shorter is compressed
 	Body  []byte   // valid until the next call of Next
 }
 

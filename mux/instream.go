@@ -194,19 +194,23 @@ func (in *In) Next() (Frame, error) {
 
 // big reads the pieces of a large value.
 func (in *In) big(head recvEvent) (Frame, error) {
-	f := Frame{Kind: KindData, Flags: head.flags, Hash: head.hash, Count: 1, Size: head.total}
-	keep := head.total <= uint64(in.s.cfg.MaxValue)
+	f := Frame{Kind: KindData, Flags: head.flags, Hash: head.hash, Count: 1, Size: head.size}
+	keep := head.size <= uint64(in.s.cfg.MaxValue)
+	takes := head.total
+	if head.total < head.size { // compressed: for a while it is there twice
+		takes += head.size
+	}
 	switch {
 	case !keep:
 		f.Kind = KindTooLarge
-	case head.total > largeValue:
-		if !in.s.values.take(int64(head.total), in.done) {
+	case takes > largeValue:
+		if !in.s.values.take(int64(takes), in.done) {
 			if err := in.s.Err(); err != nil {
 				return Frame{}, err
 			}
 			return Frame{}, ErrStopped
 		}
-		in.reserved = int64(head.total)
+		in.reserved = int64(takes)
 		fallthrough
 	default:
 		f.Body = make([]byte, 0, head.total)

@@ -132,14 +132,34 @@ func TestLargeValues(t *testing.T) {
 			}
 			want(t, "Written", f.written)
 		}
-		// One that is larger than the receiver takes is skipped; the next comes.
-		b := NewBatch(ID{1})
-		b.B, b.Count = append(b.B, make([]byte, 3<<20+1)...), 1
-		o.Send(b)
-		if g := want(t, "a frame", got); g.Kind != KindTooLarge || g.Count != 1 || g.Size != 3<<20+1 || len(g.Body) != 0 {
-			t.Fatalf("%+v", g)
+		// Those that were made shorter say how large they were.
+		for _, n := range []int{1, MaxFrame, 100 << 10} {
+			b := NewBatch(ID{1})
+			b.B, b.Count = append(b.B, make([]byte, 200<<10)...), 1
+			b.Values()[n-1] = 7
+			b.Shorten(n)
+			o.Send(b)
+			g := want(t, fmt.Sprintf("a value of %d bytes", n), got)
+			if g.Kind != KindData || g.Size != 200<<10 || len(g.Body) != n || g.Body[n-1] != 7 {
+				t.Fatalf("%d bytes of %d, kind %d, size %d", len(g.Body), n, g.Kind, g.Size)
+			}
+			want(t, "Written", f.written)
+			if b.Reset(); b.Size != 0 {
+				t.Fatal("a batch that was reset has a size")
+			}
 		}
-		want(t, "Written", f.written)
+		// One that is larger than the receiver takes is skipped; the next comes. What
+		// counts is how large it was.
+		for _, n := range []int{3<<20 + 1, 10} {
+			b := NewBatch(ID{1})
+			b.B, b.Count = append(b.B, make([]byte, 3<<20+1)...), 1
+			b.Shorten(n)
+			o.Send(b)
+			if g := want(t, "a frame", got); g.Kind != KindTooLarge || g.Count != 1 || g.Size != 3<<20+1 || len(g.Body) != 0 {
+				t.Fatalf("%+v", g)
+			}
+			want(t, "Written", f.written)
+		}
 		o.Send(numbers(NewBatch(ID{1}), 1, 1))
 		if g := want(t, "the next", got); g.Kind != KindData || g.Count != 1 {
 			t.Fatalf("%+v", g)
@@ -178,6 +198,10 @@ func TestLargeValuesShareABudget(t *testing.T) {
 			o := a.Open(open(fmt.Sprint(i)), f)
 			v := NewBatch(ID{1})
 			v.B, v.Count = append(v.B, make([]byte, 600<<10)...), 1
+			if i == 2 { // as it is, and shorter: both are there for a while
+				v.B = v.B[:batchRoom+400<<10]
+				v.Shorten(200 << 10)
+			}
 			o.Send(v)
 			if i == 0 {
 				want(t, "the first value", came)

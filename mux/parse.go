@@ -110,15 +110,17 @@ func parseData(body []byte) (hash [16]byte, flags uint8, count int, values []byt
 	return hash, flags, int(n), c.b, nil
 }
 
-func parseBig(body []byte) (hash [16]byte, flags uint8, total uint64, err error) {
+// parseBig reads BIG: a value of size bytes comes in pieces of total bytes.
+func parseBig(body []byte) (hash [16]byte, flags uint8, size, total uint64, err error) {
 	c := cursor{b: body}
 	hash = c.id()
 	flags = c.byte()
+	size = c.uvarint()
 	total = c.uvarint()
-	if !c.end() || total <= MaxFrame || total >= 1<<62 {
-		return hash, 0, 0, malformed(frameBig)
+	if !c.end() || size <= MaxFrame || size >= 1<<62 || total == 0 || total > size {
+		return hash, 0, 0, 0, malformed(frameBig)
 	}
-	return hash, flags, total, nil
+	return hash, flags, size, total, nil
 }
 
 func parseClose(body []byte) (clean bool, err error) {

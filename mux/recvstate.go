@@ -24,7 +24,8 @@ type recvEvent struct {
 	hash  ID     // DATA, BIG
 	flags uint8  // DATA, BIG
 	count int    // DATA
-	total uint64 // BIG
+	size  uint64 // BIG: of the value
+	total uint64 // BIG: of its pieces
 	last  bool   // PIECE: the value is complete
 	body  []byte // SCHEMA, DATA, PIECE
 	clean bool   // CLOSE
@@ -49,7 +50,7 @@ func (r *recvState) frame(typ byte, body []byte) (ev recvEvent, err error) {
 	case typ == frameData && r.phase == inUse:
 		ev.hash, ev.flags, ev.count, ev.body, err = parseData(body)
 	case typ == frameBig && r.phase == inUse:
-		ev.hash, ev.flags, ev.total, err = parseBig(body)
+		ev.hash, ev.flags, ev.size, ev.total, err = parseBig(body)
 		if err == nil {
 			r.phase, r.left = inValue, ev.total
 		}

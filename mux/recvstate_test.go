@@ -17,7 +17,7 @@ func testFrame(c byte, use uint64) (typ byte, body []byte) {
 	case 'd':
 		frame = numbers(NewBatch(ID{}), 1, 2).dataHead()
 	case 'b': // of two pieces
-		return frameBig, binary.AppendUvarint(make([]byte, 17), MaxFrame+1)
+		return frameBig, binary.AppendUvarint(binary.AppendUvarint(make([]byte, 17), MaxFrame+1), MaxFrame+1)
 	case 'P':
 		return framePiece, make([]byte, MaxFrame)
 	case 'p':

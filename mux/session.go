@@ -13,6 +13,8 @@ import (
 type Session struct {
 	// Peer is Config.Peer.
 	Peer any
+	// Local is Config.Local.
+	Local bool
 
 	h   Handler
 	cfg Config
@@ -61,6 +63,7 @@ func newSession(h Handler, cfg Config) *Session {
 	cfg = cfg.withDefaults()
 	return &Session{
 		Peer:     cfg.Peer,
+		Local:    cfg.Local,
 		h:        h,
 		cfg:      cfg,
 		log:      cfg.Logger,

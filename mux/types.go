@@ -138,15 +138,17 @@ type Config struct {
 	// at both. Default 16384. Uses beyond it wait for one that ends.
 	MaxStreams int
 	// MaxValue is the size in bytes of the largest value taken in; larger ones come as a
-	// KindTooLarge frame. Default 16 MiB, at most 32 MiB.
+	// KindTooLarge frame. Default and maximum 16 MiB.
 	MaxValue int
+	// Local says that both sides are in one process, for the layers above.
+	Local bool
 }
 
 // Limits and their defaults.
 const (
 	defaultMaxStreams = 16384
 	defaultMaxValue   = 16 << 20
-	maxMaxValue       = valueBudget
+	maxMaxValue       = valueBudget / 2 // a compressed value is there twice for a while
 
 	baseWindow   = 128 << 10 // bytes on their way to one use, at the start
 	maxWindow    = 2 << 20   // and when it is busy; half of yamuxWindow
