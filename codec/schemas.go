@@ -7,7 +7,7 @@ import "sync"
 const (
 	// MaxTypes is how many schemas are kept for one peer.
 	MaxTypes = 4096
-	// MaxTypesBytes is how many bytes they have, together. Parsed they take up to 50 times
+	// MaxTypesBytes is how many bytes they have, together. Parsed they take up to 55 times
 	// as much.
 	MaxTypesBytes = 256 << 10
 )
