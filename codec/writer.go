@@ -1,6 +1,8 @@
 package codec
 
 import (
+	"encoding/binary"
+	"math"
 	"reflect"
 	"sync"
 	"unsafe"
@@ -23,6 +25,9 @@ type WriteEnv struct {
 	// MaxBytes bounds the encoded size of one value; 0 means DefaultMaxWrite.
 	MaxBytes int
 }
+
+// shortString is how long a string may be that needs no look at a limit.
+const shortString = 1 << 10
 
 // NewWriter makes the Writer of T. The error is an *UnsendableError that names the part
 // of T that can't travel.
@@ -54,6 +59,12 @@ func (w *Writer[T]) Append(dst []byte, v *T, env *WriteEnv) ([]byte, error) {
 		return appendUvarint(dst, *(*uint64)(p)), nil
 	case opByte:
 		return append(dst, *(*byte)(p)), nil
+	case opFloat64:
+		return binary.LittleEndian.AppendUint64(dst, math.Float64bits(*(*float64)(p))), nil
+	case opString:
+		if s := *(*string)(p); len(s) <= shortString && (env == nil || env.MaxBytes == 0) {
+			return append(appendUvarint(dst, uint64(len(s))), s...), nil
+		}
 	}
 	return w.plan.append(dst, p, env)
 }
