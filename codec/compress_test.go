@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"math/rand/v2"
 	"strings"
@@ -169,5 +170,27 @@ func BenchmarkCompress(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// compressedGoldens are blocks of versions that were, or of other encoders: what they
+// hold is 1,024 bytes of "netchan ", and 70,000 zeros.
+var compressedGoldens = map[string]string{
+	"text, S2":     "80 08 1c 6e 65 74 63 68 61 6e 20 11 08 19 00 ec 02",
+	"text, Snappy": "80 08 1c 6e 65 74 63 68 61 6e 20" + strings.Repeat(" ee 08 00", 16) + " de 08 00",
+	"zeros, S2":    "f0 a2 04 00 00 11 01 1d 00 63 11 00",
+}
+
+func TestCompressedGoldens(t *testing.T) {
+	want := map[string][]byte{"text": bytes.Repeat([]byte("netchan "), 128), "zeros": make([]byte, 70000)}
+	for name, text := range compressedGoldens {
+		block, err := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, _, _ = strings.Cut(name, ",")
+		if got, err := Decompress(nil, block, 70000); err != nil || !bytes.Equal(got, want[name]) {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
 	}
 }

@@ -1,11 +1,13 @@
 package codec
 
 import (
+	"bytes"
+	"encoding/hex"
 	"errors"
 	"reflect"
 	"runtime/metrics"
+	"strings"
 	"testing"
-	"time"
 )
 
 // fuzzTypes are what fuzzed bytes are read as.
@@ -21,8 +23,13 @@ var fuzzTypes = []reflect.Type{
 	reflect.TypeFor[newJob](),
 	reflect.TypeFor[[]*[]map[int8]*fails](),
 	reflect.TypeFor[struct{}](),
+	reflect.TypeFor[manyCoders](),
+	reflect.TypeFor[map[shape][]error](),
+	reflect.TypeFor[string](),
+	reflect.TypeFor[int64](),
 }
 
+// seedSchemas are those of all types, and what comes in anys.
 func seedSchemas(t testing.TB) (all []*Schema) {
 	for _, typ := range append(fuzzTypes, reflect.TypeFor[twinA](), reflect.TypeFor[oldJob](), reflect.TypeFor[[3]*float32]()) {
 		w, err := writePlanOf(typ)
@@ -31,12 +38,18 @@ func seedSchemas(t testing.TB) (all []*Schema) {
 		}
 		all = append(all, w.schema)
 	}
-	s, err := schemaOf(reflect.TypeFor[[]note](), true)
-	if err != nil {
-		t.Fatal(err)
+	for _, typ := range append(append(shapes, errs...), reflect.TypeFor[[]note](), reflect.TypeFor[note]()) {
+		s, err := schemaOf(typ, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
 	}
-	return append(all, s)
+	return all
 }
+
+// slack is what a call may allocate whatever it is given.
+const slack = 64 << 10
 
 func heapAllocated() uint64 {
 	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
@@ -44,14 +57,21 @@ func heapAllocated() uint64 {
 	return s[0].Value.Uint64()
 }
 
-// FuzzSchema: what is taken for a schema is stable, can be shown, and can be matched with
-// any type without a panic.
+// FuzzSchema: what is taken for a schema is stable, can be shown, takes memory in
+// proportion, and can be matched with any type without a panic.
 func FuzzSchema(f *testing.F) {
 	for _, s := range seedSchemas(f) {
 		f.Add(s.Bytes())
 	}
+	for _, g := range goldens(f) {
+		f.Add(g.schema)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
+		before := heapAllocated()
 		s, err := ParseSchema(b)
+		if n := heapAllocated() - before; n > slack+60*uint64(len(b)) {
+			t.Errorf("%d bytes allocated for %d", n, len(b))
+		}
 		if err != nil {
 			var ce *CorruptError
 			if !errors.As(err, &ce) || s != nil {
@@ -61,6 +81,9 @@ func FuzzSchema(f *testing.F) {
 		}
 		if len(b) > MaxSchema || len(s.String()) > maxText || string(s.Bytes()) != string(b) {
 			t.Fatalf("%d bytes, shown as %q, kept as %x", len(b), s, s.Bytes())
+		}
+		if again, err := ParseSchema(s.Bytes()); err != nil || again.Hash() != s.Hash() || again.String() != s.String() {
+			t.Fatalf("parsed again: %v, %v", again, err)
 		}
 		for _, to := range fuzzTypes {
 			var me *MismatchError
@@ -73,13 +96,13 @@ func FuzzSchema(f *testing.F) {
 }
 
 // FuzzValue: bytes of any schema, read as any of the types, give a value, a ValueError
-// after which skipping agrees, or a CorruptError; within the bound on memory.
+// after which skipping agrees, or a CorruptError; within the bound on memory. A value
+// that came out can be written, and what is written comes out as the same.
 func FuzzValue(f *testing.F) {
-	n := note{Text: "a", Kids: []any{1, note{Text: "b"}, map[string]any{"k": []int{1}}}, Up: &note{When: time.Unix(1, 0)}}
-	f.Add(writer[note](f).Schema().Bytes(), encode(f, n, nil))
-	f.Add(writer[any](f).Schema().Bytes(), encode(f, any(map[any]any{1: &n, "x": time.Second}), nil))
+	for _, g := range goldens(f) {
+		f.Add(g.schema, g.value)
+	}
 	f.Add(writer[oldJob](f).Schema().Bytes(), encode(f, oldJob{ID: 1, Gone: &oldJob{Tags: []string{"a", ""}}}, nil))
-	f.Add(writer[everything](f).Schema().Bytes(), encode(f, everything{Map: map[string]int{"a": 1}, Times: make([]time.Time, 2)}, nil))
 	f.Add(writer[tree](f).Schema().Bytes(), encode(f, tree{"a": {"b": nil}}, nil))
 	f.Add(writer[[][]struct{}](f).Schema().Bytes(), encode(f, [][]struct{}{make([]struct{}, 1000)}, nil))
 	f.Add(writer[[]*[]map[int8]*fails](f).Schema().Bytes(), encode(f, []*[]map[int8]*fails{{{1: {5}}}}, nil))
@@ -93,7 +116,14 @@ func FuzzValue(f *testing.F) {
 			return
 		}
 		const bound = 1 << 20
-		env := &ReadEnv{MaxBytes: bound, Schema: func(h Hash) *Schema { return known[int(h[0])%len(known)] }}
+		env := &ReadEnv{MaxBytes: bound, Schema: func(h Hash) *Schema {
+			for _, k := range known {
+				if k.Hash() == h {
+					return k
+				}
+			}
+			return known[int(h[0])%len(known)]
+		}}
 		left, skipErr := skip(s.root, value, 0)
 		for _, to := range fuzzTypes {
 			plan, err := readPlanOf(s, to)
@@ -103,7 +133,7 @@ func FuzzValue(f *testing.F) {
 			v := reflect.New(to)
 			before := heapAllocated()
 			rest, err := plan.read(value, v.UnsafePointer(), env)
-			if n := heapAllocated() - before; n > 2*bound+uint64(64*len(value)) {
+			if n := heapAllocated() - before; n > 2*bound+slack+uint64(64*len(value)) {
 				t.Errorf("%v as %v: %d bytes allocated", s, to, n)
 			}
 			var ce *CorruptError
@@ -117,6 +147,91 @@ func FuzzValue(f *testing.F) {
 			default:
 				t.Errorf("%v as %v: %v", s, to, err)
 			}
+			if err == nil {
+				again(t, to, v)
+			}
+		}
+	})
+}
+
+// again checks that what v is written as is read as what is written the same way.
+func again(t *testing.T, typ reflect.Type, v reflect.Value) {
+	w, err := writePlanOf(typ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := make(map[Hash]*Schema)
+	out := &WriteEnv{Met: func(s *Schema) { types[s.Hash()] = s }}
+	first, err := w.append(nil, v.UnsafePointer(), out)
+	if err != nil {
+		var ve *ValueError
+		if !errors.As(err, &ve) {
+			t.Fatal(err)
+		}
+		return // user code that can't, or too deep with what an any adds
+	}
+	plan, err := readPlanOf(w.schema, typ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v2 := reflect.New(typ)
+	rest, err := plan.read(first, v2.UnsafePointer(), &ReadEnv{Schema: func(h Hash) *Schema { return types[h] }})
+	if err != nil {
+		var ve *ValueError
+		if !errors.As(err, &ve) {
+			t.Fatalf("%v can't be read: %v", typ, err)
+		}
+		return
+	}
+	second, err := w.append(nil, v2.UnsafePointer(), out)
+	if err != nil || len(rest) != 0 || len(second) != len(first) { // a map has no order
+		t.Fatalf("%v was written as %x, and then as %x, %v", typ, first, second, err)
+	}
+}
+
+// FuzzCompressed: what is no block is an error, and nothing is allocated for what one
+// only announces. What comes out can be compressed, and comes back.
+func FuzzCompressed(f *testing.F) {
+	for _, text := range compressedGoldens {
+		b, err := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, 16<<10)
+	}
+	for _, g := range goldens(f) {
+		var c Compressor
+		block, _ := c.Compress(bytes.Repeat(g.value, 1+2*MinCompress/len(g.value)))
+		f.Add(bytes.Clone(block), 1<<20)
+	}
+	f.Fuzz(func(t *testing.T, block []byte, most int) {
+		most = min(max(most, 0), 1<<20)
+		before := heapAllocated()
+		plain, err := Decompress(nil, block, most)
+		if n := heapAllocated() - before; n > uint64(most)+slack {
+			t.Errorf("%d bytes allocated, %d are allowed", n, most)
+		}
+		if err != nil {
+			var ce *CorruptError
+			if !errors.As(err, &ce) || plain != nil {
+				t.Fatalf("%d bytes, %v", len(plain), err)
+			}
+			return
+		}
+		if len(plain) > most {
+			t.Fatalf("%d bytes, %d are allowed", len(plain), most)
+		}
+		var c Compressor
+		out, ok := c.Compress(bytes.Clone(plain))
+		if !ok {
+			if !bytes.Equal(out, plain) {
+				t.Fatal("what was not compressed has changed")
+			}
+			return
+		}
+		back, err := Decompress(nil, out, len(plain))
+		if err != nil || !bytes.Equal(back, plain) || len(out) >= len(plain) {
+			t.Fatalf("%d bytes became %d and came back as %d, %v", len(plain), len(out), len(back), err)
 		}
 	})
 }

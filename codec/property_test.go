@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"reflect"
 	"testing"
@@ -13,6 +14,31 @@ import (
 var (
 	propertySeed   = flag.Uint64("codec.seed", 0, "seed of the property tests, 0 for one of the day")
 	propertyRounds = flag.Int("codec.rounds", 500, "rounds of the property tests")
+	propertyTime   = flag.Duration("codec.time", 0, "how long a property test goes on, instead of counting rounds")
+)
+
+// rounds runs f again and again.
+func rounds(t *testing.T, f func()) {
+	start, n := time.Now(), 0
+	for ; n < *propertyRounds || time.Since(start) < *propertyTime; n++ {
+		f()
+	}
+	t.Logf("%d rounds in %v", n, time.Since(start).Round(time.Millisecond))
+}
+
+// namedTypes can't be built with reflect: those that encode themselves, interfaces, and
+// types that contain themselves.
+var namedTypes = []reflect.Type{
+	timeType, reflect.TypeFor[time.Duration](), reflect.TypeFor[twinA](), reflect.TypeFor[[]byte](),
+	reflect.TypeFor[level](), reflect.TypeFor[id](), reflect.TypeFor[invoice](), reflect.TypeFor[*big.Int](),
+	reflect.TypeFor[shape](), reflect.TypeFor[error](), reflect.TypeFor[recursive](), reflect.TypeFor[tree](),
+	reflect.TypeFor[note](), reflect.TypeFor[list](), anyType,
+}
+
+// shapes and errs are what may stand in such an interface.
+var (
+	shapes = []reflect.Type{reflect.TypeFor[square](), reflect.TypeFor[*square](), reflect.TypeFor[*rect]()}
+	errs   = []reflect.Type{reflect.TypeFor[codeError](), reflect.TypeFor[*codeError]()}
 )
 
 // dice makes random types and values.
@@ -31,10 +57,10 @@ func newDice(t *testing.T) dice {
 func (d dice) typ(depth int, key bool) reflect.Type {
 	leaves := len(basicTypes) - int(kindBool)
 	if depth == 0 || d.IntN(3) == 0 {
-		if i := d.IntN(leaves + 5); i < leaves || key {
+		if i := d.IntN(leaves + 10); i < leaves || key {
 			return basicTypes[int(kindBool)+i%leaves]
 		}
-		return []reflect.Type{anyType, timeType, reflect.TypeFor[time.Duration](), reflect.TypeFor[twinA](), reflect.TypeFor[[]byte]()}[d.IntN(5)]
+		return namedTypes[d.IntN(len(namedTypes))]
 	}
 	kinds := 5
 	if key {
@@ -47,7 +73,11 @@ func (d dice) typ(depth int, key bool) reflect.Type {
 		var fields []reflect.StructField
 		for _, name := range []string{"A", "B", "C", "D", "E"} {
 			if d.IntN(2) == 0 {
-				fields = append(fields, reflect.StructField{Name: name, Type: d.typ(depth-1, key)})
+				f := reflect.StructField{Name: name, Type: d.typ(depth-1, key)}
+				if d.IntN(4) == 0 { // known under a name that some other field may have in Go
+					f.Tag = reflect.StructTag(`netchan:"` + string(name[0]-'A'+'P') + `"`)
+				}
+				fields = append(fields, f)
 			}
 		}
 		d.Shuffle(len(fields), reflect.Swapper(fields))
@@ -70,8 +100,31 @@ func (d dice) bits() uint64 {
 }
 
 func (d dice) fill(v reflect.Value, depth int) {
-	if v.Type() == timeType {
-		v.Set(reflect.ValueOf(time.Unix(int64(d.Uint32()), int64(d.IntN(1e9))).UTC()))
+	switch x := v.Addr().Interface().(type) {
+	case *time.Time:
+		*x = time.Unix(int64(d.Uint32()), int64(d.IntN(1e9))).UTC()
+		return
+	case *level:
+		*x = level(d.IntN(5))
+		return
+	case *invoice:
+		x.number = byte(d.IntN(255))
+		return
+	case **big.Int:
+		if d.IntN(4) > 0 {
+			*x = new(big.Int).Lsh(big.NewInt(int64(d.bits())), uint(d.IntN(200)))
+		}
+		return
+	case *shape, *error:
+		if depth > 0 && d.IntN(4) > 0 {
+			types := shapes
+			if v.Type() != reflect.TypeFor[shape]() {
+				types = errs
+			}
+			dynamic := reflect.New(types[d.IntN(len(types))]).Elem()
+			d.fill(dynamic, depth)
+			v.Set(dynamic)
+		}
 		return
 	}
 	float := func() float64 {
@@ -114,7 +167,7 @@ func (d dice) fill(v reflect.Value, depth int) {
 			case 2:
 				t = reflect.MapOf(reflect.TypeFor[string](), anyType)
 			case 3:
-				t = reflect.TypeFor[note]()
+				t = append(shapes, reflect.TypeFor[note](), reflect.TypeFor[*invoice](), reflect.TypeFor[[]*color]())[d.IntN(len(shapes)+3)]
 			}
 			x := reflect.New(t).Elem()
 			d.fill(x, depth-1)
@@ -148,7 +201,9 @@ func (d dice) fill(v reflect.Value, depth int) {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			d.fill(v.Field(i), depth)
+			if v.Field(i).CanSet() {
+				d.fill(v.Field(i), depth)
+			}
 		}
 	}
 }
@@ -208,7 +263,7 @@ func (w written) read(t *testing.T, b []byte, to reflect.Type) (reflect.Value, [
 // Whatever can be built and filled arrives as it was.
 func TestRoundTripProperty(t *testing.T) {
 	d := newDice(t)
-	for range *propertyRounds {
+	rounds(t, func() {
 		w := d.written(t)
 		got, rest, err := w.read(t, append(w.bytes, 1, 2, 3), w.value.Type())
 		if err != nil || len(rest) != 3 || !reflect.DeepEqual(got.Interface(), w.value.Interface()) {
@@ -221,14 +276,14 @@ func TestRoundTripProperty(t *testing.T) {
 				t.Fatalf("%v: a part of the bytes: %v", w.value.Type(), err)
 			}
 		}
-	}
+	})
 }
 
 // Between two random types a value arrives, or is an error; the next one is always found.
 func TestOtherTypeProperty(t *testing.T) {
 	d := newDice(t)
 	fit := 0
-	for range *propertyRounds {
+	rounds(t, func() {
 		w := d.written(t)
 		for range 5 {
 			to := d.typ(3, false)
@@ -245,7 +300,7 @@ func TestOtherTypeProperty(t *testing.T) {
 				t.Fatalf("%v as %v: %v", w.value.Type(), to, err)
 			}
 		}
-	}
+	})
 	t.Logf("%d pairs of types fit", fit)
 	if fit < *propertyRounds/50 {
 		t.Errorf("only %d pairs of types fit each other", fit)
@@ -255,10 +310,10 @@ func TestOtherTypeProperty(t *testing.T) {
 // Bytes that were changed are a value, a ValueError or a CorruptError.
 func TestChangedBytesProperty(t *testing.T) {
 	d := newDice(t)
-	for range *propertyRounds {
+	rounds(t, func() {
 		w := d.written(t)
 		if len(w.bytes) == 0 {
-			continue
+			return
 		}
 		b := append([]byte(nil), w.bytes...)
 		for range 1 + d.IntN(3) {
@@ -270,5 +325,5 @@ func TestChangedBytesProperty(t *testing.T) {
 		if err != nil && !errors.As(err, &ce) && !errors.As(err, &ve) {
 			t.Fatalf("%v: %v", w.value.Type(), err)
 		}
-	}
+	})
 }
