@@ -6,8 +6,11 @@
 // when two ends meet, so that programs of different versions understand each other
 // and no name travels with a value.
 //
+// A Compressor makes the bytes of many values shorter while that pays, Schemas keeps
+// what one peer has said of its types.
+//
 // What never happens here: no I/O, no goroutine, no state between two values (any
-// value can be read alone, in any order), no framing, no compression.
+// value can be read alone, in any order), no framing.
 //
 // Invariants:
 //
@@ -16,17 +19,23 @@
 //     value (ValueError), after which the next value can still be read.
 //   - Bytes are never believed. A count is checked against the bytes that are there
 //     before anything is allocated, nesting is bounded by MaxDepth, the memory that one
-//     value takes by ReadEnv.MaxBytes, a schema by MaxSchema, and nothing panics.
-//   - Code of the user that runs here (AppendBinary, MarshalBinary, UnmarshalBinary)
-//     may panic; that is an error of its value.
+//     value takes by ReadEnv.MaxBytes, a schema by MaxSchema, what a peer makes us keep by
+//     MaxTypes, and nothing panics.
+//   - Code of the user that runs here (MarshalBinary, UnmarshalText, what RegisterFunc was
+//     given) may panic; that is an error of its value.
 //
 // # What can travel
 //
 // Bools, all integers but uintptr, floats, complex numbers, strings, slices, arrays,
-// maps, structs, pointers (nil stays nil, sharing is not kept), recursive types, types
-// with AppendBinary or MarshalBinary and UnmarshalBinary (time.Time, netip.Addr, url.URL),
-// and any. Inside an any may be: bool, numbers, strings, types given to Register, and
-// slices, maps and pointers made of all these.
+// maps, structs, pointers (nil stays nil, sharing is not kept), recursive types, types that
+// encode themselves, any and other interfaces.
+//
+// A type encodes itself by the functions that RegisterFunc was given for it; else by
+// AppendBinary or MarshalBinary and UnmarshalBinary (time.Time, netip.Addr, url.URL); else
+// by AppendText or MarshalText and UnmarshalText.
+//
+// Inside an any, and inside other interfaces, may be: bool, numbers, strings, types given
+// to Register, and slices, maps and pointers made of all these.
 //
 // Of a struct the exported fields travel, under the name that a tag gives
 // (`netchan:"name"`) or their own; `netchan:"-"` leaves one out. Fields of embedded
@@ -44,8 +53,8 @@
 //	arrays            of the same length, if their elements fit
 //	structs           by field name; what was not sent stays zero, what is not known is
 //	                  skipped; at least one field in common, unless one of them has none
-//	AppendBinary ...  the type of the same name
-//	any               any
+//	types that encode themselves  the type of the same name that does so in the same way
+//	any, interfaces   each other; a value without the methods is a ValueError
 //
 // # Bytes
 //
@@ -53,7 +62,7 @@
 // and bool are one byte; floats 4 or 8 bytes, least significant first. A string is its
 // length and its bytes; a slice or map its length plus one (0 is nil) and its elements;
 // an array its elements; a pointer a byte 0 (nil), or 1 and what it points to; a struct
-// its fields in order; an AppendBinary type the length of its bytes and these. An any is
+// its fields in order; a type that encodes itself the length of its bytes and these. An any is
 // a byte: 0 nil; 1 followed by a schema's hash, the length of the value and the value;
 // 2 followed by a schema's length, the schema and the value; else a basic kind and the value.
 package codec

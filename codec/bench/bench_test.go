@@ -5,6 +5,7 @@ package bench
 import (
 	"bytes"
 	"encoding/gob"
+	"reflect"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ type format[T any] struct {
 	decode func(b []byte, v *T) error
 }
 
-func netchan[T any](b *testing.B) format[T] {
+func ours[T any](b *testing.B) format[T] {
 	w, err := codec.NewWriter[T]()
 	if err != nil {
 		b.Fatal(err)
@@ -130,58 +131,72 @@ func gobStream[T any](b *testing.B) format[T] {
 	}
 }
 
-func run[T any](b *testing.B, v T) {
+func formats[T any](b *testing.B, value string, bench func(b *testing.B, f format[T])) {
 	for _, f := range []struct {
 		name string
 		make func(*testing.B) format[T]
 	}{
-		{"netchan", netchan[T]},
-		{"gob stream", gobStream[T]},
-		{"gob fresh", gobFresh[T]},
+		{"netchan", ours[T]},
+		{"gob-stream", gobStream[T]},
+		{"gob-fresh", gobFresh[T]},
 		{"cbor", cborFormat[T]},
 		{"msgpack", msgpackFormat[T]},
 	} {
-		b.Run(f.name, func(b *testing.B) {
-			f := f.make(b)
-			buf, err := f.encode(nil, &v)
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.Run("encode", func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					if buf, err = f.encode(buf[:0], &v); err != nil {
-						b.Fatal(err)
-					}
-				}
-				b.ReportMetric(float64(len(buf)), "B/value")
-			})
-			b.Run("decode", func(b *testing.B) {
-				b.ReportAllocs()
-				var to, zero T
-				for b.Loop() {
-					to = zero // nothing that was there is used again
-					if err := f.decode(buf, &to); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-			b.Run("both", func(b *testing.B) {
-				b.ReportAllocs()
-				var to, zero T
-				for b.Loop() {
-					if buf, err = f.encode(buf[:0], &v); err != nil {
-						b.Fatal(err)
-					}
-					to = zero
-					if err := f.decode(buf, &to); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-		})
+		b.Run("value="+value+"/format="+f.name, func(b *testing.B) { bench(b, f.make(b)) })
 	}
 }
 
-func BenchmarkJob(b *testing.B)    { run(b, aJob) }
-func BenchmarkPerson(b *testing.B) { run(b, aPerson) }
+func encode[T any](b *testing.B, value string, v T) {
+	formats(b, value, func(b *testing.B, f format[T]) {
+		b.ReportAllocs()
+		var buf []byte
+		var err error
+		for b.Loop() {
+			if buf, err = f.encode(buf[:0], &v); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(len(buf)), "B/value")
+	})
+}
+
+func decode[T any](b *testing.B, value string, v T) {
+	formats(b, value, func(b *testing.B, f format[T]) {
+		b.ReportAllocs()
+		buf, err := f.encode(nil, &v)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var to, zero T
+		for b.Loop() {
+			to = zero // nothing that was there is used again
+			if err := f.decode(buf, &to); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if !reflect.DeepEqual(to, v) {
+			b.Fatalf("got %+v, want %+v", to, v)
+		}
+	})
+}
+
+func both[T any](b *testing.B, value string, v T) {
+	formats(b, value, func(b *testing.B, f format[T]) {
+		var buf []byte
+		var err error
+		var to, zero T
+		for b.Loop() {
+			if buf, err = f.encode(buf[:0], &v); err != nil {
+				b.Fatal(err)
+			}
+			to = zero
+			if err := f.decode(buf, &to); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkEncode(b *testing.B) { encode(b, "job", aJob); encode(b, "person", aPerson) }
+func BenchmarkDecode(b *testing.B) { decode(b, "job", aJob); decode(b, "person", aPerson) }
+func BenchmarkBoth(b *testing.B)   { both(b, "job", aJob); both(b, "person", aPerson) }
