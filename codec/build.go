@@ -65,6 +65,10 @@ func (b *builder) draft(t reflect.Type, path string) (*draft, error) {
 	}
 	d := b.add()
 	b.known[t] = d
+	if t == timeType {
+		d.head = string([]byte{byte(kindTime)})
+		return d, nil
+	}
 	if c := coderOf(t); c != nil {
 		if !validName([]byte(c.name)) {
 			return nil, &UnsendableError{path, "the name of its type is too long"}
@@ -134,7 +138,7 @@ func (b *builder) dynamic(t reflect.Type, depth int) (*draft, error) {
 	if t == anyType {
 		return b.add(byte(kindAny)), nil
 	}
-	if k := basicKind(t.Kind()); k != 0 && basicTypes[k] == t {
+	if k := kindOf(t); k != 0 && basicTypes[k] == t {
 		return b.add(byte(k)), nil
 	}
 	if depth > maxTypeNest {
@@ -239,7 +243,7 @@ func describeType(t reflect.Type) string {
 	for ; t.Kind() == reflect.Pointer && t.Name() == ""; t = t.Elem() {
 		stars += "*"
 	}
-	if t.Kind() != reflect.Struct || selfCoded(t) {
+	if t.Kind() != reflect.Struct || isWhole(t) {
 		return cut(stars + t.String())
 	}
 	name := t.String()

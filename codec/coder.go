@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
-	"time"
 	"unsafe"
 )
 
@@ -30,15 +29,8 @@ var methodSets = [...]methodSet{
 	{kindText, reflect.TypeFor[encoding.TextAppender](), reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler]()},
 }
 
-var timeType = reflect.TypeFor[time.Time]()
-
 // methodCoder is the coder of a type with methods for it; nil if it has none.
 func methodCoder(t reflect.Type) *coder {
-	if t == timeType { // the most common one, without detour
-		return &coder{kindBinary, t.String(),
-			func(dst []byte, p unsafe.Pointer) ([]byte, error) { return (*time.Time)(p).AppendBinary(dst) },
-			func(b []byte, p unsafe.Pointer) error { return (*time.Time)(p).UnmarshalBinary(b) }}
-	}
 	for _, m := range methodSets {
 		if !has(t, m.unmarshaler) {
 			continue

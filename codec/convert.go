@@ -54,8 +54,8 @@ func readInt(from kind, b []byte) (x number, rest []byte, err error) {
 	return number{u: uint64(signed)}, rest, nil
 }
 
-// storeInt stores x at p, or says that it doesn't fit.
-func storeInt(x number, to kind, p unsafe.Pointer) error {
+// storeInt stores x at p, or says that it doesn't fit the type called name.
+func storeInt(x number, to kind, name string, p unsafe.Pointer) error {
 	bits := to.bits()
 	fits := x.u <= math.MaxUint64>>(64-bits)
 	if to.signed() {
@@ -68,9 +68,9 @@ func storeInt(x number, to kind, p unsafe.Pointer) error {
 	}
 	if !fits {
 		if x.neg {
-			return errDoesNotFit(x.i, basicTypes[to].String())
+			return errDoesNotFit(x.i, name)
 		}
-		return errDoesNotFit(x.u, basicTypes[to].String())
+		return errDoesNotFit(x.u, name)
 	}
 	v := x.u
 	if x.neg {
@@ -97,19 +97,20 @@ func readSmall(o op, b []byte, p unsafe.Pointer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rest, storeInt(x, k, p)
+	return rest, storeInt(x, k, basicTypes[k].String(), p)
 }
 
 var sameKind = [...]kind{opInt16: kindInt16, opInt32: kindInt32, opUint16: kindUint16, opUint32: kindUint32}
 
-// convert reads a number of one kind into another of the same family.
-func convert(from, to kind, b []byte, p unsafe.Pointer) ([]byte, error) {
+// convert reads a number of one kind into another of the same family, of the type called
+// name.
+func convert(from, to kind, name string, b []byte, p unsafe.Pointer) ([]byte, error) {
 	if from.signed() || from.unsigned() {
 		x, rest, err := readInt(from, b)
 		if err != nil {
 			return nil, err
 		}
-		return rest, storeInt(x, to, p)
+		return rest, storeInt(x, to, name, p)
 	}
 	if len(b) < from.minSize() {
 		return nil, errShort()
@@ -135,12 +136,12 @@ func convert(from, to kind, b []byte, p unsafe.Pointer) ([]byte, error) {
 		*(*complex128)(p) = complex(re, im)
 	case kindFloat32:
 		if overflows(re) {
-			return nil, errDoesNotFit(re, "float32")
+			return nil, errDoesNotFit(re, name)
 		}
 		*(*float32)(p) = float32(re)
 	default:
 		if overflows(re) || overflows(im) {
-			return nil, errDoesNotFit(complex(re, im), "complex64")
+			return nil, errDoesNotFit(complex(re, im), name)
 		}
 		*(*complex64)(p) = complex(float32(re), float32(im))
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"reflect"
+	"time"
 	"unsafe"
 )
 
@@ -115,7 +116,7 @@ func (d *decoder) step(s *readStep, b []byte, p unsafe.Pointer) ([]byte, error) 
 	case opInt16, opInt32, opUint16, opUint32:
 		return readSmall(s.op, b, p)
 	case opConvert:
-		return convert(s.from, s.to, b, p)
+		return convert(s.from, s.to, s.into, b, p)
 	case opComplex64:
 		if len(b) < 8 {
 			return nil, errShort()
@@ -134,6 +135,8 @@ func (d *decoder) step(s *readStep, b []byte, p unsafe.Pointer) ([]byte, error) 
 		}
 		copy(unsafe.Slice((*byte)(p), s.sub.n), b)
 		return b[s.sub.n:], nil
+	case opTime:
+		return d.time(b, (*time.Time)(p))
 	case opBytes, opBytesString, opStringBytes, opCoder:
 		return d.bytes(s, b, p)
 	case opArray:

@@ -26,12 +26,12 @@
 //
 // # What can travel
 //
-// Bools, all integers but uintptr, floats, complex numbers, strings, slices, arrays,
+// Bools, all integers but uintptr, floats, complex numbers, strings, time.Time, slices, arrays,
 // maps, structs, pointers (nil stays nil, sharing is not kept), recursive types, types that
 // encode themselves, any and other interfaces.
 //
 // A type encodes itself by the functions that RegisterFunc was given for it; else by
-// AppendBinary or MarshalBinary and UnmarshalBinary (time.Time, netip.Addr, url.URL); else
+// AppendBinary or MarshalBinary and UnmarshalBinary (netip.Addr, url.URL); else
 // by AppendText or MarshalText and UnmarshalText.
 //
 // Inside an any, and inside other interfaces, may be: bool, numbers, strings, types given
@@ -53,14 +53,17 @@
 //	arrays            of the same length, if their elements fit
 //	structs           by field name; what was not sent stays zero, what is not known is
 //	                  skipped; at least one field in common, unless one of them has none
-//	types that encode themselves  the type of the same name that does so in the same way
+//	time.Time         time.Time
+//	self-encoding     the type of the same name that does so in the same way
 //	any, interfaces   each other; a value without the methods is a ValueError
 //
 // # Bytes
 //
 // Integers of 16 bits and more are base-128 varints, signed ones zig-zag; int8, uint8
 // and bool are one byte; floats 4 or 8 bytes, least significant first. A string is its
-// length and its bytes; a slice or map its length plus one (0 is nil) and its elements;
+// length and its bytes; a time.Time its seconds since 1970 as a signed
+// integer, its nanoseconds, and its zone: 0 for UTC, else one more than its offset in
+// seconds, zig-zag; a slice or map its length plus one (0 is nil) and its elements;
 // an array its elements; a pointer a byte 0 (nil), or 1 and what it points to; a struct
 // its fields in order; a type that encodes itself the length of its bytes and these. An any is
 // a byte: 0 nil; 1 followed by a schema's hash, the length of the value and the value;

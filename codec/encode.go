@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strconv"
 	"sync"
+	"time"
 	"unsafe"
 )
 
@@ -58,6 +59,10 @@ func (c *writeCompiler) prog(t reflect.Type) *writeProg {
 
 func (c *writeCompiler) steps(out []writeStep, t reflect.Type, off uintptr, name string) []writeStep {
 	s := writeStep{off: off, name: name}
+	if t == timeType {
+		s.op = opTime
+		return append(out, s)
+	}
 	if code := useCoder(t); code != nil {
 		s.op, s.sub = opCoder, &writeSub{code: code}
 		return append(out, s)
@@ -148,6 +153,11 @@ func (g *writeProg) append(dst []byte, p unsafe.Pointer, c writeCtx) ([]byte, er
 			}
 			dst = appendUvarint(dst, uint64(len(v)))
 			dst = append(dst, v...)
+		case opTime:
+			var err error
+			if dst, err = appendTime(dst, *(*time.Time)(q)); err != nil {
+				return nil, at(err, s.name)
+			}
 		case opRaw:
 			dst = append(dst, unsafe.Slice((*byte)(q), s.sub.n)...)
 		case opBytes:

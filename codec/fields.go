@@ -77,7 +77,7 @@ func gather(all *[]candidate, t reflect.Type, off uintptr, depth int, path strin
 		if name != "" && !validName([]byte(name)) {
 			return false, &UnsendableError{path, "the name in its netchan tag is too long or not printable"}
 		}
-		if f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct && !selfCoded(f.Type) {
+		if f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct && !isWhole(f.Type) {
 			l, err := gather(all, f.Type, off+f.Offset, depth+1, path)
 			if err != nil {
 				return false, err

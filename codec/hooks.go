@@ -28,6 +28,9 @@ import (
 // it would change has been made already: the program is wrong then.
 func RegisterFunc[T any](appendTo func(dst []byte, v T) ([]byte, error), read func(b []byte, v T) error) {
 	t := reflect.TypeFor[T]()
+	if t == reflect.PointerTo(timeType) {
+		panic("netchan: RegisterFunc of *time.Time, which is a basic type here")
+	}
 	pointer := t.Kind() == reflect.Pointer && t.Elem().Name() != "" && t.Elem().Kind() != reflect.Interface
 	if !pointer && (t.Kind() != reflect.Interface || t.NumMethod() == 0) {
 		panic(fmt.Sprintf("netchan: RegisterFunc of %v, want a pointer to a named type, or an interface with methods", t))
@@ -105,6 +108,9 @@ func gobHook[V any, P interface {
 
 // coderOf is how t encodes itself; nil if it does not.
 func coderOf(t reflect.Type) *coder {
+	if t == timeType {
+		return nil
+	}
 	coders.RLock()
 	c, ok := coders.found[t]
 	coders.RUnlock()
@@ -137,5 +143,5 @@ func useCoder(t reflect.Type) *coder {
 	return coderOf(t)
 }
 
-// selfCoded reports whether t encodes itself.
-func selfCoded(t reflect.Type) bool { return coderOf(t) != nil }
+// isWhole reports whether t is encoded as a whole, whatever fields it has.
+func isWhole(t reflect.Type) bool { return t == timeType || coderOf(t) != nil }

@@ -73,7 +73,7 @@ func TestRegisterFunc(t *testing.T) {
 	mismatch[invoice, receipt](t, "codec.invoice is not codec.receipt")
 	mismatch[invoice, struct{ A int }](t, "")
 	// Nobody else's bytes are taken for its own: not those of a type with methods either.
-	s, err := ParseSchema([]byte("\x19\x0dcodec.invoice"))
+	s, err := ParseSchema([]byte("\x1a\x0dcodec.invoice"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +94,7 @@ func TestRegisterFuncPanics(t *testing.T) {
 		"RegisterFunc of codec.unknown":   func() { RegisterFunc(appendNothing[unknown], readNothing[unknown]) },
 		"RegisterFunc of interface {}":    func() { RegisterFunc(appendNothing[any], readNothing[any]) },
 		"RegisterFunc of **":              func() { RegisterFunc(appendNothing[**unknown], readNothing[**unknown]) },
+		"*time.Time":                      func() { RegisterFunc(appendNothing[*time.Time], readNothing[*time.Time]) },
 		"has its functions already":       func() { RegisterFunc(appendNothing[*receipt], readNothing[*receipt]) },
 	} {
 		func() {

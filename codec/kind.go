@@ -23,16 +23,17 @@ const (
 	kindComplex64  kind = 16
 	kindComplex128 kind = 17
 	kindString     kind = 18
-	kindAny        kind = 19
-	kindList       kind = 20 // one child: the element
-	kindArray      kind = 21 // a length and one child
-	kindMap        kind = 22 // two children: key and value
-	kindPtr        kind = 23 // one child
-	kindStruct     kind = 24 // named children
-	kindBinary     kind = 25 // a type with AppendBinary or MarshalBinary, by its Go name
-	kindNamed      kind = 26 // a registered type inside an any: its name and one child
+	kindTime       kind = 19 // time.Time
+	kindAny        kind = 20
+	kindList       kind = 21 // one child: the element
+	kindArray      kind = 22 // a length and one child
+	kindMap        kind = 23 // two children: key and value
+	kindPtr        kind = 24 // one child
+	kindStruct     kind = 25 // named children
+	kindBinary     kind = 26 // a type with AppendBinary or MarshalBinary, by its Go name
 	kindText       kind = 27 // a type with AppendText or MarshalText, by its Go name
 	kindFunc       kind = 28 // a type with functions given to RegisterFunc, by its Go name
+	kindNamed      kind = 29 // a registered type inside an any: its name and one child
 )
 
 // The first byte of an any; every other first byte is a basic kind.
@@ -60,19 +61,28 @@ var basicTypes = [...]reflect.Type{
 	kindComplex64:  reflect.TypeFor[complex64](),
 	kindComplex128: reflect.TypeFor[complex128](),
 	kindString:     reflect.TypeFor[string](),
+	kindTime:       timeType,
 }
 
 var anyType = reflect.TypeFor[any]()
 
 // basic reports whether k stands alone: no name, no children, and not any.
-func (k kind) basic() bool { return k >= kindBool && k <= kindString }
+func (k kind) basic() bool { return k >= kindBool && k <= kindTime }
 
 // coded reports whether k is a type that encodes itself.
-func (k kind) coded() bool { return k == kindBinary || k == kindText || k == kindFunc }
+func (k kind) coded() bool { return k >= kindBinary && k <= kindFunc }
 
 // signed and unsigned report whether k is such an integer.
 func (k kind) signed() bool   { return k >= kindInt && k <= kindInt64 }
 func (k kind) unsigned() bool { return k >= kindUint && k <= kindUint64 }
+
+// kindOf is the kind of a type that is basic, or 0.
+func kindOf(t reflect.Type) kind {
+	if t == timeType {
+		return kindTime
+	}
+	return basicKind(t.Kind())
+}
 
 // basicKind is the kind of a Go kind that is basic, or 0.
 func basicKind(k reflect.Kind) kind {
@@ -100,6 +110,8 @@ func basicKind(k reflect.Kind) kind {
 // minSize is the least number of bytes that a value of a kind without children takes.
 func (k kind) minSize() int {
 	switch k {
+	case kindTime:
+		return 3
 	case kindFloat32:
 		return 4
 	case kindFloat64, kindComplex64:

@@ -43,7 +43,9 @@ func makeSlice[E any](_ reflect.Type, p unsafe.Pointer, n int) {
 }
 
 // mapCost is about what a map of n entries takes: a group of 8 for up to 8, beyond that a
-// power of two that is 7/8 full at most; keys and elements above 128 bytes lie outside.
+// power of two that is 7/8 full at most; keys and elements above 128 bytes lie outside. A
+// large map is made of tables of 1,024, of which chance fills some earlier than others: those
+// are split.
 func mapCost(n int, key, elem uintptr) uint64 {
 	slot, outside := uintptr(1), uintptr(0)
 	for _, size := range [2]uintptr{key, elem} {
@@ -55,6 +57,8 @@ func mapCost(n int, key, elem uintptr) uint64 {
 	}
 	slots := 0
 	switch {
+	case n > 896:
+		slots = n * 24 / 7
 	case n > 8:
 		slots = n*16/7 + 16
 	case n > 0:

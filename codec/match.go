@@ -12,8 +12,9 @@ type readProg struct {
 
 type readStep struct {
 	op   op
-	from kind // opConvert
-	to   kind // opConvert
+	from kind   // opConvert
+	to   kind   // opConvert
+	into string // opConvert: the local type, for errors
 	off  uintptr
 	sub  *readSub
 	name string // ".Field", for errors
@@ -76,6 +77,13 @@ func (m *matcher) steps(out []readStep, n *node, t reflect.Type, off uintptr, na
 	}
 	if sent, local := n.kind == kindPtr, t.Kind() == reflect.Pointer; sent || local {
 		return m.pointers(out, s, n, t, path, sent, local)
+	}
+	if t == timeType || n.kind == kindTime {
+		if t != timeType || n.kind != kindTime {
+			return no()
+		}
+		s.op = opTime
+		return append(out, s), nil
 	}
 	if code := coderOf(t); code != nil || n.kind.coded() {
 		if code == nil || n.kind != code.kind || n.name != code.name {
@@ -170,7 +178,7 @@ func (m *matcher) basic(s *readStep, n *node, to kind, t reflect.Type) bool {
 		from.unsigned() && to.unsigned() && from.bits() == 64 && t.Size() == 8:
 		s.op, _ = basicOp(t.Kind(), t.Size())
 	case number(from) && number(to), float(from) && float(to), complex(from) && complex(to):
-		s.op, s.from, s.to = opConvert, from, fixedKind(to, t)
+		s.op, s.from, s.to, s.into = opConvert, from, fixedKind(to, t), t.String()
 	case to == kindString && from == kindList && n.elem.kind == kindUint8:
 		s.op = opBytesString
 	default:

@@ -70,6 +70,7 @@ func TestIntegers(t *testing.T) {
 	refused[int, int32](t, 1<<31, "doesn't fit int32")
 	refused[int, uint](t, -1, "-1 doesn't fit uint")
 	refused[int8, uint8](t, -1, "-1 doesn't fit uint8")
+	refused[int, color](t, 256, "256 doesn't fit codec.color")
 	refused[uint8, int8](t, 128, "128 doesn't fit int8")
 	refused[uint64, int64](t, 1<<63, "doesn't fit int64")
 	refused[uint64, uint32](t, 1<<32, "doesn't fit uint32")

@@ -20,6 +20,7 @@ const (
 	opComplex64
 	opComplex128
 	opString
+	opTime
 	opProg // from here on, ops of more than one value
 
 	opRaw   // an array of bytes
@@ -66,5 +67,5 @@ func basicOp(k reflect.Kind, size uintptr) (op, bool) {
 
 // isByte reports whether t travels as one byte without looking at it.
 func isByte(t reflect.Type) bool {
-	return (t.Kind() == reflect.Uint8 || t.Kind() == reflect.Int8) && !selfCoded(t)
+	return (t.Kind() == reflect.Uint8 || t.Kind() == reflect.Int8) && !isWhole(t)
 }

@@ -29,7 +29,7 @@ func rounds(t *testing.T, f func()) {
 // namedTypes can't be built with reflect: those that encode themselves, interfaces, and
 // types that contain themselves.
 var namedTypes = []reflect.Type{
-	timeType, reflect.TypeFor[time.Duration](), reflect.TypeFor[twinA](), reflect.TypeFor[[]byte](),
+	reflect.TypeFor[time.Duration](), reflect.TypeFor[twinA](), reflect.TypeFor[[]byte](),
 	reflect.TypeFor[level](), reflect.TypeFor[id](), reflect.TypeFor[invoice](), reflect.TypeFor[*big.Int](),
 	reflect.TypeFor[shape](), reflect.TypeFor[error](), reflect.TypeFor[recursive](), reflect.TypeFor[tree](),
 	reflect.TypeFor[note](), reflect.TypeFor[list](), anyType,

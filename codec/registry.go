@@ -14,21 +14,15 @@ var registry = struct {
 	names map[reflect.Type]string
 	types map[string]reflect.Type
 }{
-	names: map[reflect.Type]string{
-		timeType:                         "time.Time",
-		reflect.TypeFor[time.Duration](): "time.Duration",
-	},
-	types: map[string]reflect.Type{
-		"time.Time":     timeType,
-		"time.Duration": reflect.TypeFor[time.Duration](),
-	},
+	names: map[reflect.Type]string{reflect.TypeFor[time.Duration](): "time.Duration"},
+	types: map[string]reflect.Type{"time.Duration": reflect.TypeFor[time.Duration]()},
 }
 
 // Register makes T known inside values of type any under its Go name with its package's
 // path, "example.com/shop.Order" ("main.Order" in a program). What is written under a
 // name is read as the type that the reader's process registered under it. A pointer type
 // registers what it points to; pointers to, slices and maps of registered types need no
-// registering, nor do the basic types, time.Time and time.Duration.
+// registering, nor do the basic types (time.Time among them) and time.Duration.
 //
 // Call it before values travel, best in an init function or at the start of main; it may
 // be called again and from any goroutine. It panics if T can't be sent, has no name, or if
@@ -60,7 +54,7 @@ func bare(t reflect.Type) reflect.Type {
 }
 
 func register(t reflect.Type, name string) {
-	if k := basicKind(t.Kind()); k != 0 && basicTypes[k] == t {
+	if k := kindOf(t); k != 0 && basicTypes[k] == t {
 		return
 	}
 	if t.Kind() == reflect.Interface {

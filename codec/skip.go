@@ -13,6 +13,14 @@ func skip(n *node, b []byte, depth int) ([]byte, error) {
 		return b[1:], nil
 	case kindInt8, kindUint8, kindFloat32, kindFloat64, kindComplex64, kindComplex128:
 		return skipBytes(b, uint64(n.kind.minSize()))
+	case kindTime:
+		for range 3 {
+			var ok bool
+			if _, b, ok = uvarint(b); !ok {
+				return nil, errShort()
+			}
+		}
+		return b, nil
 	case kindString, kindBinary, kindText, kindFunc:
 		x, rest, ok := uvarint(b)
 		if !ok {

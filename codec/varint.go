@@ -10,8 +10,10 @@ func appendUvarint(dst []byte, x uint64) []byte {
 }
 
 func appendVarint(dst []byte, x int64) []byte {
-	return appendUvarint(dst, uint64(x)<<1^uint64(x>>63))
+	return appendUvarint(dst, zigzag(x))
 }
+
+func zigzag(x int64) uint64 { return uint64(x)<<1 ^ uint64(x>>63) }
 
 // uvarint reads a varint; ok is false if there is none, or none that fits 64 bits.
 func uvarint(b []byte) (x uint64, rest []byte, ok bool) {
