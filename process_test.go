@@ -77,8 +77,15 @@ type process struct {
 func startProcess(t *testing.T, role, arg string) *process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), roleVariable+"="+role, argVariable+"="+arg, "NETCHAN_KEY="+testKey.Secret())
-	cmd.Stderr = os.Stderr
+	cmd.Env = []string{roleVariable + "=" + role, argVariable + "=" + arg}
+	return start(t, cmd)
+}
+
+// start gives a process the tests' key. What it logs is shown when the test fails.
+func start(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	cmd.Env = append(append(os.Environ(), "NETCHAN_KEY="+testKey.Secret()), cmd.Env...)
+	cmd.Stderr = t.Output()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
