@@ -41,7 +41,7 @@ func TestReadmePrograms(t *testing.T) {
 			t.Fatal(err)
 		}
 		binary := filepath.Join(dir, "program")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, source).CombinedOutput(); err != nil {
+		if out, err := exec.Command("go", "build", "-o", binary, source).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		c := exec.CommandContext(ctx, binary)

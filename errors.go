@@ -87,6 +87,7 @@ type StalledError struct {
 	Reason  Reason
 	Node    string // for LinkDown and OtherType: the other node's name
 	Type    string // for OtherType: what the receiver there takes
+	Why     string // for OtherType: the first difference
 	Err     error  // the context's error
 }
 
@@ -96,7 +97,7 @@ func (e *StalledError) Error() string {
 	case LinkDown:
 		why = fmt.Sprintf("link to %s down", e.Node)
 	case OtherType:
-		why = fmt.Sprintf("%s receives %s", e.Node, e.Type)
+		why = fmt.Sprintf("%s receives %s (%s)", e.Node, e.Type, e.Why)
 	}
 	if e.Left == 0 {
 		return fmt.Sprintf("netchan: %q waits: %s: %v", e.Channel, why, e.Err)
@@ -165,7 +166,7 @@ func public(err error) error {
 	if stall := (*chanref.StallError)(nil); errors.As(err, &stall) {
 		return &StalledError{
 			Channel: stall.Channel, Left: stall.Stall.Left, Reason: Reason(stall.Stall.Reason),
-			Node: stall.Stall.Node, Type: stall.Stall.Type, Err: stall.Err,
+			Node: stall.Stall.Node, Type: stall.Stall.Type, Why: stall.Stall.Why, Err: stall.Err,
 		}
 	}
 	if drop := (*chanref.DropError)(nil); errors.As(err, &drop) {

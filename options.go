@@ -62,9 +62,8 @@ func Lossy() Option { return bothOption(func(c *endConfig) { c.lossy = true }) }
 func AtMostOnce() SendOption { return sendOption(func(c *endConfig) { c.atMostOnce = true }) }
 
 // Uncompressed sends a Sender's values as they are. Without it they are compressed where
-// they leave the node, frame by frame, when a frame has at least 1 KiB and as long as that
-// saves an eighth: to where the network is the limit more values go. It is for values that
-// are compressed already, and for channels whose values hold a secret beside text that
+// they leave the node, frame by frame, when a frame has at least 1 KiB and where that
+// saves an eighth. It is for values that are compressed already, and for channels whose values hold a secret beside text that
 // others choose: the length of what is sent can then tell of the secret.
 func Uncompressed() SendOption { return sendOption(func(c *endConfig) { c.plain = true }) }
 

@@ -9,7 +9,8 @@ import (
 // the registry, closes every Receiver as Receiver.Close does, waits until every
 // Sender has delivered what was sent on it, and says goodbye. When ctx ends
 // first it closes the node at once, as Close does, and returns a *StalledError
-// for each channel that had values left. No new ends can be made meanwhile.
+// for each channel that had values left. A send on C that has not returned is not waited
+// for. No new ends can be made meanwhile.
 func (n *Node) Shutdown(ctx context.Context) error {
 	if err := checkContext(ctx, "Shutdown"); err != nil {
 		return err

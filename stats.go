@@ -41,6 +41,7 @@ type ReceiverStats struct {
 	Channel    string
 	Received   uint64 // values put into C
 	Dropped    uint64 // values that were not, or that made room in a Lossy one
+	LastDrop   error  // why the last value that could not be decoded was dropped
 	Senders    int    // senders connected, now
 	Mismatched uint64 // senders of another type
 }
@@ -55,7 +56,7 @@ func senderStats(channel string, s chanref.SourceStats) SenderStats {
 
 func receiverStats(channel string, s chanref.SinkStats) ReceiverStats {
 	return ReceiverStats{
-		Channel: channel, Received: s.Received, Dropped: s.Dropped, Senders: s.Senders, Mismatched: s.Mismatches,
+		Channel: channel, Received: s.Received, Dropped: s.Dropped, LastDrop: public(s.LastDrop), Senders: s.Senders, Mismatched: s.Mismatches,
 	}
 }
 

@@ -81,8 +81,8 @@ func TestPromise9OtherTypesAreAbsent(t *testing.T) {
 	if !errors.Is(err, netchan.ErrTypeMismatch) || !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &stalled) {
 		t.Fatalf("Flush: %v", err)
 	}
-	if stalled.Reason != netchan.OtherType || stalled.Node != "b" || stalled.Type != "string" || stalled.Left != 1 ||
-		!strings.Contains(err.Error(), `1 value of "types" waits: b receives string`) {
+	if stalled.Reason != netchan.OtherType || stalled.Node != "b" || stalled.Type != "string" || stalled.Why != "int is not string" || stalled.Left != 1 ||
+		!strings.Contains(err.Error(), `1 value of "types" waits: b receives string (int is not string)`) {
 		t.Fatalf("%+v: %v", stalled, err)
 	}
 	// A fitting one gets the value, and the close of the int sender is not the
@@ -148,6 +148,9 @@ func TestPromise9VersionsOfAStruct(t *testing.T) {
 		t.Fatal(err)
 	}
 	if st := s.Stats(); st.Dropped != 1 || st.LastDrop == nil || st.Acknowledged != 2 {
+		t.Fatalf("%+v", st)
+	}
+	if st := r.Stats(); st.Dropped != 1 || !errors.As(st.LastDrop, &dropped) || !strings.Contains(st.LastDrop.Error(), "ID: 1099511627776 doesn't fit int32") {
 		t.Fatalf("%+v", st)
 	}
 	// Two structs without a common field don't match.

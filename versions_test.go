@@ -33,8 +33,8 @@ func TestVersionsOfAProgram(t *testing.T) {
 		*process
 		misfit, receives string
 	}{
-		{before, "Index: -1 doesn't fit uint", "new receives int"},
-		{after, "Count: 1099511627776 doesn't fit int32", "old receives string"},
+		{before, "Index: -1 doesn't fit uint", "new receives int (string is not int)"},
+		{after, "Count: 1099511627776 doesn't fit int32", "old receives string (int is not string)"},
 	} {
 		if text := p.want("dropped"); !strings.HasSuffix(text, p.misfit) {
 			t.Errorf("dropped: %s, want %q", text, p.misfit)

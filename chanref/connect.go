@@ -2,6 +2,7 @@ package chanref
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/matveynator/netchan/mux"
 )
@@ -11,7 +12,8 @@ type refusal struct {
 	session *mux.Session
 	node    string
 	code    mux.Code
-	text    string
+	typ     string // CodeType: what it takes
+	why     string // and why that does not fit
 }
 
 // Connect opens a stream to target over session, unless there is one, or the
@@ -76,11 +78,12 @@ func (s *Source[T]) refuse(o *outlet[T], r mux.Refuse) {
 	if len(s.refused) >= maxRefusals {
 		clear(s.refused)
 	}
-	s.refused[o.target] = &refusal{session: o.session, node: o.node, code: r.Code, text: r.Text}
+	typ, why, _ := strings.Cut(r.Text, "\n")
+	s.refused[o.target] = &refusal{session: o.session, node: o.node, code: r.Code, typ: typ, why: why}
 	if r.Code == mux.CodeType {
 		s.counts.mismatches.Add(1)
 		s.cfg.Logger.Warn("netchan: a receiver of this name has another type",
-			"channel", label(s.cfg.Name), "node", o.node, "sent", s.text, "received", r.Text)
+			"channel", label(s.cfg.Name), "node", o.node, "sent", s.text, "received", typ, "reason", why)
 	}
 	if s.cfg.Refused != nil {
 		s.cfg.Refused(r)
@@ -96,6 +99,7 @@ type Stall struct {
 	Reason StallReason
 	Node   string // for StallLink and StallType
 	Type   string // for StallType: what the receiver there takes
+	Why    string // for StallType: the first difference
 	Sent   string // for StallType: what this source gives
 }
 
@@ -119,7 +123,7 @@ func (s Stall) String() string {
 	case StallLink:
 		return "link to " + s.Node + " down"
 	case StallType:
-		return fmt.Sprintf("%s receives %s", s.Node, s.Type)
+		return fmt.Sprintf("%s receives %s: %s", s.Node, s.Type, s.Why)
 	}
 	return "under way"
 }
@@ -141,7 +145,7 @@ func (s *Source[T]) stall() Stall {
 	}
 	for _, r := range s.refused {
 		if r.code == mux.CodeType {
-			st.Reason, st.Node, st.Type = StallType, r.node, r.text
+			st.Reason, st.Node, st.Type, st.Why = StallType, r.node, r.typ, r.why
 		}
 	}
 	s.mu.Lock()

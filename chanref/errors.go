@@ -41,15 +41,15 @@ func (e *DropError) Error() string {
 	return fmt.Sprintf("channel %q: value dropped: %v: %s", e.Channel, e.Code, e.Text)
 }
 
-// codeOf is the code under which a decoding error is told to the sender.
-func codeOf(err error) mux.Code {
+// codeOf is the code of an error of one value; other is that of any other reason.
+func codeOf(err error, other mux.Code) mux.Code {
 	switch {
 	case errors.Is(err, codec.ErrUnregistered):
 		return mux.CodeUnregistered
 	case errors.Is(err, codec.ErrTooLarge):
 		return mux.CodeTooLarge
 	}
-	return mux.CodeDecode
+	return other
 }
 
 // A StallError is what a waiting call returns when its context ends first.

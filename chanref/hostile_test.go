@@ -126,7 +126,7 @@ func TestCodeOf(t *testing.T) {
 		&codec.ValueError{Err: codec.ErrTooLarge}:     mux.CodeTooLarge,
 		&codec.ValueError{}:                           mux.CodeDecode,
 	} {
-		if got := codeOf(err); got != want {
+		if got := codeOf(err, mux.CodeDecode); got != want {
 			t.Errorf("%v: %v, want %v", err, got, want)
 		}
 	}

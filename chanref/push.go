@@ -25,7 +25,7 @@ func (s *Sink[T]) serve(in *mux.In) {
 	reader, err := codec.NewReader[T](schema)
 	if err != nil {
 		s.mismatch(in, err)
-		in.Refuse(mux.CodeType, s.text)
+		in.Refuse(mux.CodeType, s.text+"\n"+reasonOf(err))
 		return
 	}
 	u := s.admit(in)
@@ -45,6 +45,14 @@ func (s *Sink[T]) serve(in *mux.In) {
 			"node", s.table.nodeName(in.Session()), "reason", err)
 	}
 	s.leave(u, clean)
+}
+
+// reasonOf is why two types don't fit, without the types.
+func reasonOf(err error) string {
+	if m := (*codec.MismatchError)(nil); errors.As(err, &m) {
+		return m.Why
+	}
+	return err.Error()
 }
 
 // mismatch notes a sender of another type, and logs it once.
@@ -251,7 +259,7 @@ func (p *pusher[T]) frame(count int) error {
 			}
 		}
 		if p.bad != nil {
-			p.skip(codeOf(p.bad), p.bad.Error())
+			p.skip(codeOf(p.bad, mux.CodeDecode), p.bad.Error())
 			continue
 		}
 		select {
@@ -305,6 +313,7 @@ func (p *pusher[T]) skip(code mux.Code, text string) {
 	s.mu.Unlock()
 	if code != mux.CodeLossy {
 		s.counts.dropped.Add(1)
+		s.counts.lastDrop.Store(&DropError{Channel: label(s.cfg.Name), Code: code, Text: text})
 		s.counts.warn(s.cfg.Logger, "netchan: value dropped, it can't be decoded", "channel", label(s.cfg.Name),
 			"node", s.table.nodeName(p.u.in.Session()), "reason", text)
 	}

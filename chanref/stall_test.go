@@ -202,11 +202,11 @@ func TestRefusals(t *testing.T) {
 
 func TestStallText(t *testing.T) {
 	for want, st := range map[string]Stall{
-		`3 values of "jobs" wait: no receiver: context canceled`:       {Left: 3, Reason: StallNoReceiver},
-		`3 values of "jobs" wait: receivers full: context canceled`:    {Left: 3, Reason: StallFull},
-		`3 values of "jobs" wait: link to b down: context canceled`:    {Left: 3, Reason: StallLink, Node: "b"},
-		`3 values of "jobs" wait: b receives string: context canceled`: {Left: 3, Reason: StallType, Node: "b", Type: "string"},
-		`3 values of "jobs" wait: under way: context canceled`:         {Left: 3},
+		`3 values of "jobs" wait: no receiver: context canceled`:                              {Left: 3, Reason: StallNoReceiver},
+		`3 values of "jobs" wait: receivers full: context canceled`:                           {Left: 3, Reason: StallFull},
+		`3 values of "jobs" wait: link to b down: context canceled`:                           {Left: 3, Reason: StallLink, Node: "b"},
+		`3 values of "jobs" wait: b receives string: ID: int is not string: context canceled`: {Left: 3, Reason: StallType, Node: "b", Type: "string", Why: "ID: int is not string"},
+		`3 values of "jobs" wait: under way: context canceled`:                                {Left: 3},
 	} {
 		if got := (&StallError{Channel: "jobs", Stall: st, Err: context.Canceled}).Error(); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

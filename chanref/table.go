@@ -159,6 +159,7 @@ func (t *Table) removeSink(e sinkEnd) {
 type SinkStats struct {
 	Received   uint64 // values pushed into the channel
 	Dropped    uint64 // values that did not get into it, or made room in a Lossy one
+	LastDrop   error  // why the last one that could not be decoded was dropped
 	Senders    int    // senders connected now
 	Mismatches uint64 // senders of another type
 }
@@ -166,6 +167,7 @@ type SinkStats struct {
 type sinkCounts struct {
 	received, dropped, mismatches atomic.Uint64
 	senders                       atomic.Int64
+	lastDrop                      atomic.Pointer[DropError]
 	rate                          logRate
 }
 
@@ -176,5 +178,9 @@ func (c *sinkCounts) warn(l *slog.Logger, msg string, args ...any) {
 }
 
 func (c *sinkCounts) stats() SinkStats {
-	return SinkStats{Received: c.received.Load(), Dropped: c.dropped.Load(), Senders: int(c.senders.Load()), Mismatches: c.mismatches.Load()}
+	st := SinkStats{Received: c.received.Load(), Dropped: c.dropped.Load(), Senders: int(c.senders.Load()), Mismatches: c.mismatches.Load()}
+	if last := c.lastDrop.Load(); last != nil {
+		st.LastDrop = last
+	}
+	return st
 }

@@ -105,5 +105,5 @@ func (a *anyPlan) append(dst []byte, p unsafe.Pointer, c writeCtx) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	return insertLen(dst, start), nil
+	return insertLen(dst, start, 0), nil
 }

@@ -61,7 +61,7 @@ func TestMet(t *testing.T) {
 	count := make(map[string]int)
 	env := &WriteEnv{Met: func(s *Schema) { count[s.String()]++ }}
 	encode(t, []any{note{}, 1, note{Kids: []any{note{}}}, []note{}, tiny{}, "s", []int{1}}, env)
-	want := map[string]int{"codec.note{Text string, Kids []interface {}, When time.Time, Up *codec.note}": 3, "[]codec.note": 1}
+	want := map[string]int{"codec.note{Text string, Kids []any, When time.Time, Up *codec.note}": 3, "[]codec.note": 1}
 	if !reflect.DeepEqual(count, want) {
 		t.Errorf("met %v, want %v", count, want)
 	}
@@ -69,12 +69,24 @@ func TestMet(t *testing.T) {
 
 func TestUnregistered(t *testing.T) {
 	w := writer[map[string]any](t)
+	for v, want := range map[any]string{
+		struct{ A int }{}: "use RegisterName",
+		[2]int{}:          "use RegisterName",
+		errors.New("e"):   "error types of your own can",
+		make(chan int):    "chan can't be sent",
+		unknown{}:         "(codec.unknown): type is not registered (see netchan.Register)",
+		&[]shape{}:        "",
+	} {
+		if _, err := w.Append(nil, &map[string]any{"k": v}, nil); !errors.Is(err, ErrUnregistered) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%T: %v, want %q", v, err, want)
+		}
+	}
 	for _, v := range []any{unknown{}, &unknown{}, []unknown{}, map[unknown]int{}, struct{ A int }{}, [2]int{}, text("x"), errors.New("e"), func() {}, make(chan int), [][]map[int]*unknown{}} {
 		b, err := w.Append([]byte("before"), &map[string]any{"k": v}, nil)
 		if !errors.Is(err, ErrUnregistered) || string(b) != "before" {
 			t.Errorf("%T: %q, %v", v, b, err)
 		}
-		if want := `map[string]interface {}["k"]`; !strings.HasPrefix(fmt.Sprint(err), want) {
+		if want := `map[string]any["k"]`; !strings.HasPrefix(fmt.Sprint(err), want) {
 			t.Errorf("%v, want it to begin with %s", err, want)
 		}
 	}

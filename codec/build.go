@@ -119,7 +119,7 @@ func (b *builder) draft(t reflect.Type, path string) (*draft, error) {
 	default:
 		k := basicKind(t.Kind())
 		if k == 0 {
-			return nil, &UnsendableError{path, fmt.Sprintf("%v can't be sent", t.Kind())}
+			return nil, &UnsendableError{path, fmt.Sprintf("%v can't be sent%s", t.Kind(), leaveOut(path))}
 		}
 		d.head = string([]byte{byte(k)})
 	}
@@ -166,7 +166,32 @@ func (b *builder) dynamic(t reflect.Type, depth int) (*draft, error) {
 			return d, nil
 		}
 	}
-	return nil, &ValueError{Path: "(" + typeName(t) + ")", Err: ErrUnregistered}
+	return nil, &ValueError{Path: "(" + typeName(t) + ")", Why: remedy(t), Err: ErrUnregistered}
+}
+
+// remedy is what to do about a type in an any that is not registered; empty: register it.
+func remedy(t reflect.Type) string {
+	switch bare := bare(t); {
+	case reflect.PointerTo(bare).Implements(errorType) && (bare.PkgPath() == "errors" || bare.PkgPath() == "fmt"):
+		return "what errors.New and fmt.Errorf make can't be sent, but error types of your own can"
+	case kindOf(t) == 0 && (t.Kind() == reflect.Func || t.Kind() == reflect.Chan || t.Kind() == reflect.UnsafePointer || t.Kind() == reflect.Uintptr):
+		return t.Kind().String() + " can't be sent"
+	case t.Kind() == reflect.Interface:
+		return "interfaces have no name here: register what holds it with RegisterName"
+	case bare.Name() == "":
+		return "it has no name: use RegisterName"
+	}
+	return ""
+}
+
+var errorType = reflect.TypeFor[error]()
+
+// leaveOut is what to do about a field that can't travel.
+func leaveOut(path string) string {
+	if !strings.Contains(path, ".") {
+		return ""
+	}
+	return "; the tag `netchan:\"-\"` leaves a field out"
 }
 
 func nameHead(k kind, name string) string {
@@ -235,7 +260,9 @@ func (b *builder) form(root *draft) []byte {
 }
 
 // typeName is t's Go name, or what stands for one, for people.
-func typeName(t reflect.Type) string { return cut(t.String()) }
+func typeName(t reflect.Type) string {
+	return cut(strings.ReplaceAll(t.String(), "interface {}", "any"))
+}
 
 // describeType is t for people: its name and, of a struct, its fields.
 func describeType(t reflect.Type) string {
@@ -244,7 +271,7 @@ func describeType(t reflect.Type) string {
 		stars += "*"
 	}
 	if t.Kind() != reflect.Struct || isWhole(t) {
-		return cut(stars + t.String())
+		return cut(stars + typeName(t))
 	}
 	name := t.String()
 	if t.Name() == "" {
@@ -256,7 +283,7 @@ func describeType(t reflect.Type) string {
 	}
 	parts := make([]string, len(fields))
 	for i, f := range fields {
-		parts[i] = f.name + " " + f.typ.String()
+		parts[i] = f.name + " " + typeName(f.typ)
 	}
 	return cut(stars + name + "{" + strings.Join(parts, ", ") + "}")
 }

@@ -10,14 +10,15 @@ const (
 	// MinCompress is the least number of bytes that is worth compressing.
 	MinCompress = 1 << 10
 
-	worthShare  = 8   // compressing pays when it saves an eighth
-	maxLeave    = 256 // how many frames are left alone between two tries, at most
+	worthShare  = 8        // compressing pays when it saves an eighth
+	maxLeave    = 16       // how many frames are left alone between two tries, at most
+	alwaysTry   = 32 << 10 // what has so many bytes is not left alone
 	keepScratch = 64 << 10
 )
 
 // A Compressor compresses what one stream sends, while that pays: bytes that don't shrink
-// are left as they are, and so are those that come next, at first a few, then more. The
-// zero Compressor is ready. It is used by one goroutine at a time.
+// are left as they are, and so are those that come next, at first a few, then up to 16
+// frames. What is large is always tried. The zero Compressor is ready. It is used by one goroutine at a time.
 //
 // The format is that of a block of S2, an extension of Snappy
 // (https://github.com/klauspost/compress/tree/master/s2). A block begins with the length
@@ -32,7 +33,8 @@ func (c *Compressor) Compress(b []byte) (out []byte, compressed bool) {
 	if len(b) < MinCompress {
 		return b, false
 	}
-	if c.leave > 0 {
+	large := len(b) >= alwaysTry
+	if c.leave > 0 && !large {
 		c.leave--
 		return b, false
 	}
@@ -41,10 +43,11 @@ func (c *Compressor) Compress(b []byte) (out []byte, compressed bool) {
 		*scratch = make([]byte, most)
 	}
 	block := s2.Encode((*scratch)[:cap(*scratch)], b)
-	if compressed = len(block) <= len(b)-len(b)/worthShare; compressed {
+	switch compressed = len(block) <= len(b)-len(b)/worthShare; {
+	case compressed:
 		b = b[:copy(b, block)]
 		c.next = 0
-	} else {
+	case !large:
 		c.next = min(max(1, 2*c.next), maxLeave)
 		c.leave = c.next
 	}

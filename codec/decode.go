@@ -145,6 +145,9 @@ func (d *decoder) step(s *readStep, b []byte, p unsafe.Pointer) ([]byte, error) 
 	if s.op == opNew { // not nested where it was written
 		return d.alloc(s.sub, b, p)
 	}
+	if (s.op == opPtr || s.op == opDeref) && len(b) > 0 && b[0] == 0 {
+		return b[1:], nil // nil is no level of its own
+	}
 	if d.depth++; d.depth > MaxDepth {
 		return nil, corrupt("value nested deeper than %d", MaxDepth)
 	}
@@ -159,9 +162,6 @@ func (d *decoder) nested(s *readStep, b []byte, p unsafe.Pointer) ([]byte, error
 	case opPtr, opDeref:
 		if len(b) == 0 || b[0] > 1 {
 			return nil, errBool(b)
-		}
-		if b[0] == 0 {
-			return b[1:], nil
 		}
 		if s.op == opDeref {
 			return d.read(s.sub.elem, b[1:], p)
@@ -194,7 +194,7 @@ func (d *decoder) bytes(s *readStep, b []byte, p unsafe.Pointer) ([]byte, error)
 	if !ok {
 		return nil, errShort()
 	}
-	if s.op == opBytes || s.op == opBytesString {
+	if s.op != opStringBytes {
 		if x == 0 {
 			return rest, nil
 		}

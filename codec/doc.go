@@ -65,7 +65,8 @@
 // integer, its nanoseconds, and its zone: 0 for UTC, else one more than its offset in
 // seconds, zig-zag; a slice or map its length plus one (0 is nil) and its elements;
 // an array its elements; a pointer a byte 0 (nil), or 1 and what it points to; a struct
-// its fields in order; a type that encodes itself the length of its bytes and these. An any is
+// its fields in order; a type that encodes itself 0 for its zero value, else the
+// length of its bytes plus one and these. An any is
 // a byte: 0 nil; 1 followed by a schema's hash, the length of the value and the value;
 // 2 followed by a schema's length, the schema and the value; else a basic kind and the value.
 package codec

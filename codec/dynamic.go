@@ -263,7 +263,7 @@ func goType(n *node, depth int) (reflect.Type, error) {
 		if t, ok := registeredType(n.name); ok {
 			return t, nil
 		}
-		return nil, &ValueError{Why: n.name, Err: ErrUnregistered}
+		return nil, &ValueError{Why: fmt.Sprintf("no type is registered as %q where it was to be read", n.name), Err: ErrUnregistered}
 	case kindMap:
 		if key, err = goType(n.key, depth+1); err != nil {
 			return nil, err

@@ -192,6 +192,9 @@ func (s *writeStep) append(dst []byte, p unsafe.Pointer, c writeCtx) ([]byte, er
 	if s.op == opArray {
 		return appendElems(dst, p, s.sub.n, s.sub, c)
 	}
+	if s.op == opPtr && *(*unsafe.Pointer)(p) == nil {
+		return append(dst, 0), nil
+	}
 	if c.depth++; c.depth > MaxDepth {
 		return nil, errTooDeep()
 	}
@@ -200,11 +203,7 @@ func (s *writeStep) append(dst []byte, p unsafe.Pointer, c writeCtx) ([]byte, er
 	}
 	switch s.op {
 	case opPtr:
-		to := *(*unsafe.Pointer)(p)
-		if to == nil {
-			return append(dst, 0), nil
-		}
-		return s.sub.elem.append(append(dst, 1), to, c)
+		return s.sub.elem.append(append(dst, 1), *(*unsafe.Pointer)(p), c)
 	case opList:
 		v := (*sliceHeader)(p)
 		if v.data == nil {

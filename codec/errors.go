@@ -30,7 +30,7 @@ type MismatchError struct {
 
 // Error names both types and the difference.
 func (e *MismatchError) Error() string {
-	return fmt.Sprintf("%s doesn't fit %s: %s", e.Sent, e.Local, e.Why)
+	return fmt.Sprintf("%s (%s is sent, %s is here)", e.Why, e.Sent, e.Local)
 }
 
 // ValueError says that one value can't be written or read. Others can.
@@ -67,7 +67,9 @@ func (e *CorruptError) Error() string { return "corrupt: " + e.Why }
 // at puts part in front of the path of a ValueError; other errors stay as they are.
 func at(err error, part string) error {
 	if e, ok := err.(*ValueError); ok {
-		e.Path = part + e.Path
+		if e.Path = part + e.Path; len(e.Path) > maxPath {
+			e.Path = e.Path[:maxPath] + "..."
+		}
 	}
 	return err
 }
@@ -77,7 +79,7 @@ func errDoesNotFit(v any, into string) error {
 }
 
 func errTooDeep() error {
-	return &ValueError{Why: fmt.Sprintf("nested deeper than %d (or a cycle)", MaxDepth), Err: ErrTooLarge}
+	return &ValueError{Why: fmt.Sprintf("nested deeper than %d: it contains itself, or is a long linked list", MaxDepth), Err: ErrTooLarge}
 }
 
 // errTooLong: the bytes or the memory of a value exceed the limit. withLimit adds which.

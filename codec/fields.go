@@ -32,7 +32,7 @@ func structFields(t reflect.Type, path string) ([]field, error) {
 		return nil, err
 	}
 	if len(all) == 0 && t.NumField() > 0 && !left {
-		return nil, &UnsendableError{path, "has fields, but none of them is exported"}
+		return nil, &UnsendableError{path, fmt.Sprintf("%v has fields, but none of them is exported%s", t, leaveOut(path))}
 	}
 	best := make(map[string]candidate, len(all))
 	clash := make(map[string]string)

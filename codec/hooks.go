@@ -48,7 +48,7 @@ func RegisterFunc[T any](appendTo func(dst []byte, v T) ([]byte, error), read fu
 	}
 	for used := range coders.used {
 		if h.applies(used) {
-			panic(fmt.Sprintf("netchan: RegisterFunc of %v comes too late: %v has been sent or received without it; call it in an init function", t, used))
+			panic(fmt.Sprintf("netchan: RegisterFunc of %v comes too late: a Sender or Receiver of a type with %v in it has been made; call it in an init function", t, used))
 		}
 	}
 	coders.hooks = append(coders.hooks, h)
@@ -67,7 +67,7 @@ func hookOf[T any](appendTo func([]byte, T) ([]byte, error), read func([]byte, T
 			func(dst []byte, p unsafe.Pointer) ([]byte, error) {
 				return appendTo(dst, reflect.NewAt(t, p).Interface().(T))
 			},
-			func(b []byte, p unsafe.Pointer) error { return read(b, reflect.NewAt(t, p).Interface().(T)) }}
+			func(b []byte, p unsafe.Pointer) error { return read(b, reflect.NewAt(t, p).Interface().(T)) }, t}
 	}}
 }
 

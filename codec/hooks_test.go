@@ -67,10 +67,10 @@ func TestRegisterFunc(t *testing.T) {
 		t.Error(err)
 	}
 	var i invoice
-	if rest, err := reader[invoice, invoice](t).Read([]byte("\x02--rest"), &i, nil); err == nil || string(rest) != "rest" || !strings.Contains(err.Error(), "not an invoice") {
+	if rest, err := reader[invoice, invoice](t).Read([]byte("\x03--rest"), &i, nil); err == nil || string(rest) != "rest" || !strings.Contains(err.Error(), "not an invoice") {
 		t.Errorf("%q, %v", rest, err)
 	}
-	mismatch[invoice, receipt](t, "codec.invoice is not codec.receipt")
+	mismatch[invoice, receipt](t, "codec.invoice, as RegisterFunc has it, is not codec.receipt, as RegisterFunc has it")
 	mismatch[invoice, struct{ A int }](t, "")
 	// Nobody else's bytes are taken for its own: not those of a type with methods either.
 	s, err := ParseSchema([]byte("\x1a\x0dcodec.invoice"))
@@ -88,14 +88,14 @@ type lateComer struct{ A int }
 func TestRegisterFuncPanics(t *testing.T) {
 	writer[[]lateComer](t)
 	for want, f := range map[string]func(){
-		"comes too late: codec.lateComer": func() { RegisterFunc(appendNothing[*lateComer], readNothing[*lateComer]) },
-		"nil function":                    func() { RegisterFunc(nil, readNothing[*unknown]) },
-		"nil functions":                   func() { RegisterFunc(appendNothing[*unknown], nil) },
-		"RegisterFunc of codec.unknown":   func() { RegisterFunc(appendNothing[unknown], readNothing[unknown]) },
-		"RegisterFunc of interface {}":    func() { RegisterFunc(appendNothing[any], readNothing[any]) },
-		"RegisterFunc of **":              func() { RegisterFunc(appendNothing[**unknown], readNothing[**unknown]) },
-		"*time.Time":                      func() { RegisterFunc(appendNothing[*time.Time], readNothing[*time.Time]) },
-		"has its functions already":       func() { RegisterFunc(appendNothing[*receipt], readNothing[*receipt]) },
+		"comes too late: a Sender or Receiver of a type with codec.lateComer": func() { RegisterFunc(appendNothing[*lateComer], readNothing[*lateComer]) },
+		"nil function":                  func() { RegisterFunc(nil, readNothing[*unknown]) },
+		"nil functions":                 func() { RegisterFunc(appendNothing[*unknown], nil) },
+		"RegisterFunc of codec.unknown": func() { RegisterFunc(appendNothing[unknown], readNothing[unknown]) },
+		"RegisterFunc of interface {}":  func() { RegisterFunc(appendNothing[any], readNothing[any]) },
+		"RegisterFunc of **":            func() { RegisterFunc(appendNothing[**unknown], readNothing[**unknown]) },
+		"*time.Time":                    func() { RegisterFunc(appendNothing[*time.Time], readNothing[*time.Time]) },
+		"has its functions already":     func() { RegisterFunc(appendNothing[*receipt], readNothing[*receipt]) },
 	} {
 		func() {
 			defer func() {

@@ -28,7 +28,7 @@ func TestCyclesEnd(t *testing.T) {
 	two.Next, two.Other = two, two // 2^64 ways through it
 	m := tree{}
 	m["m"] = m
-	s := slices{nil}
+	s := selfSlice{nil}
 	s[0] = s
 	a := []any{nil}
 	a[0] = a
@@ -47,7 +47,7 @@ func TestCyclesEnd(t *testing.T) {
 	check("two pointers", err)
 	_, err = writer[tree](t).Append(nil, &m, nil)
 	check("map", err)
-	_, err = writer[slices](t).Append(nil, &s, nil)
+	_, err = writer[selfSlice](t).Append(nil, &s, nil)
 	check("slice", err)
 	_, err = writer[any](t).Append(nil, ptr(any(a)), nil)
 	check("any", err)
@@ -83,9 +83,9 @@ type blobs struct {
 }
 
 func TestDepth(t *testing.T) {
-	same(t, nest(MaxDepth-1))
-	if _, err := writer[list](t).Append(nil, nest(MaxDepth+1), nil); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("written %d deep: %v", MaxDepth+1, err)
+	same(t, nest(MaxDepth)) // a pointer to nothing is no level
+	if _, err := writer[list](t).Append(nil, nest(MaxDepth+2), nil); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("%d pointers in each other: %v", MaxDepth+1, err)
 	}
 	bytes := [][]byte{{1}}
 	v := any(bytes)

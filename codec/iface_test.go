@@ -49,7 +49,7 @@ func TestInterfaces(t *testing.T) {
 	mismatch[square, shape](t, "")
 	for _, v := range []error{errors.New("e"), fmt.Errorf("f: %w", codeError{1})} {
 		_, err := writer[struct{ Err error }](t).Append(nil, &struct{ Err error }{v}, nil)
-		if !errors.Is(err, ErrUnregistered) || !strings.Contains(err.Error(), fmt.Sprintf(".Err(%s): type is not registered", strings.TrimPrefix(fmt.Sprintf("%T", v), "*"))) {
+		if !errors.Is(err, ErrUnregistered) || !strings.Contains(err.Error(), fmt.Sprintf(".Err(%s): what errors.New and fmt.Errorf make can't be sent", strings.TrimPrefix(fmt.Sprintf("%T", v), "*"))) {
 			t.Errorf("%T: %v", v, err)
 		}
 	}

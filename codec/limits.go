@@ -20,6 +20,7 @@ const (
 	maxLeast      = 1 << 29 // what the least size of a type is cut to, more than any value has
 	maxSteps      = 1 << 16 // steps of matching one schema with a type
 	maxText       = 200     // bytes of a schema's or type's description for people
+	maxPath       = 160     // bytes of the path in an error
 	maxCacheCost  = 1 << 18 // steps and bytes of schemas of all matches kept, process-wide
 	maxInlines    = 4096    // schemas of inline anys kept, process-wide
 	maxBuiltTypes = 4096    // slice, map and pointer types made because a peer named them

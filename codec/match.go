@@ -1,8 +1,10 @@
 package codec
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 )
 
 // readProg reads one type of a schema into one Go type, as writeProg writes one.
@@ -73,7 +75,7 @@ func (m *matcher) steps(out []readStep, n *node, t reflect.Type, off uintptr, na
 		if path == "" {
 			return nil, fmt.Errorf("%v is not %s", n, describeType(t))
 		}
-		return nil, fmt.Errorf("%s: %v is not %v", path, n, t)
+		return nil, fmt.Errorf("%s: %v is not %s", path, n, typeName(t))
 	}
 	if sent, local := n.kind == kindPtr, t.Kind() == reflect.Pointer; sent || local {
 		return m.pointers(out, s, n, t, path, sent, local)
@@ -87,7 +89,7 @@ func (m *matcher) steps(out []readStep, n *node, t reflect.Type, off uintptr, na
 	}
 	if code := coderOf(t); code != nil || n.kind.coded() {
 		if code == nil || n.kind != code.kind || n.name != code.name {
-			return no()
+			return nil, errWays(n, t, code, path)
 		}
 		s.op, s.sub = opCoder, &readSub{code: code}
 		return append(out, s), nil
@@ -144,6 +146,31 @@ func (m *matcher) steps(out []readStep, n *node, t reflect.Type, off uintptr, na
 		}
 	}
 	return append(out, s), nil
+}
+
+// errWays says that two types don't fit of which one, at least, encodes itself.
+func errWays(n *node, t reflect.Type, code *coder, path string) error {
+	sent, local := n.kind, kind(0)
+	if code != nil {
+		local = code.kind
+	}
+	if path != "" {
+		path += ": "
+	}
+	return errors.New(strings.TrimSuffix(fmt.Sprintf("%s%v%s is not %v%s", path, n, sent.way(), typeName(t), local.way()), ","))
+}
+
+// way is how a type of kind k is encoded, for people.
+func (k kind) way() string {
+	switch k {
+	case kindBinary:
+		return ", as MarshalBinary gives it,"
+	case kindText:
+		return ", as MarshalText gives it,"
+	case kindFunc:
+		return ", as RegisterFunc has it,"
+	}
+	return ""
 }
 
 // pointers matches where one side has, or both sides have, a pointer.

@@ -29,7 +29,7 @@ var registry = struct {
 // the name or T is taken already: the program is wrong then, not its input.
 func Register[T any]() {
 	t := bare(reflect.TypeFor[T]())
-	if t.Name() == "" {
+	if t.Name() == "" && t.Kind() != reflect.Interface {
 		panic(fmt.Sprintf("netchan: %v has no name: use RegisterName", t))
 	}
 	name := t.String()
@@ -58,7 +58,7 @@ func register(t reflect.Type, name string) {
 		return
 	}
 	if t.Kind() == reflect.Interface {
-		panic(fmt.Sprintf("netchan: interface %v can't be registered, only the types in it", t))
+		panic(fmt.Sprintf("netchan: %v is an interface: register the types that it may hold instead", typeName(t)))
 	}
 	if !validName([]byte(name)) {
 		panic(fmt.Sprintf("netchan: %q can't be the name of a type: it is empty, not printable, or longer than %d bytes", name, MaxName))
@@ -69,7 +69,7 @@ func register(t reflect.Type, name string) {
 	registry.Lock()
 	defer registry.Unlock()
 	if old, ok := registry.types[name]; ok && old != t {
-		panic(fmt.Sprintf("netchan: registering %v as %q, which is the name of %v", t, name, old))
+		panic(fmt.Sprintf("netchan: registering %v as %q, which is the name of another type, %v: give one of them a name with RegisterName", t, name, old))
 	}
 	if old, ok := registry.names[t]; ok && old != name {
 		panic(fmt.Sprintf("netchan: registering %v as %q, but it is known as %q", t, name, old))

@@ -144,12 +144,12 @@ type list struct {
 
 type tree map[string]tree
 
-type slices []slices
+type selfSlice []selfSlice
 
 func TestRecursiveTypes(t *testing.T) {
 	same(t, list{1, &list{2, &list{3, nil}}})
 	same(t, tree{"a": {"b": nil}, "c": {}})
-	same(t, slices{{}, {{}, nil}})
+	same(t, selfSlice{{}, {{}, nil}})
 }
 
 // A value written with the plan of a type must end where skip says.

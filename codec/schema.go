@@ -3,6 +3,7 @@ package codec
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -58,7 +59,10 @@ type nodeField struct {
 
 // describe writes the shape of n until b holds maxText bytes, so that a recursive or
 // exploding shape ends too.
-func (n *node) describe(b *strings.Builder) {
+func (n *node) describe(b *strings.Builder) { n.describeIn(b, nil) }
+
+// describeIn does not describe again what n is within.
+func (n *node) describeIn(b *strings.Builder, within []*node) {
 	if b.Len() > maxText {
 		return
 	}
@@ -67,34 +71,39 @@ func (n *node) describe(b *strings.Builder) {
 		b.WriteString("any")
 	case kindList:
 		b.WriteString("[]")
-		n.elem.describe(b)
+		n.elem.describeIn(b, within)
 	case kindArray:
 		b.WriteString("[" + strconv.FormatUint(n.length, 10) + "]")
-		n.elem.describe(b)
+		n.elem.describeIn(b, within)
 	case kindMap:
 		b.WriteString("map[")
-		n.key.describe(b)
+		n.key.describeIn(b, within)
 		b.WriteString("]")
-		n.elem.describe(b)
+		n.elem.describeIn(b, within)
 	case kindPtr:
 		b.WriteString("*")
-		n.elem.describe(b)
+		n.elem.describeIn(b, within)
 	case kindBinary, kindText, kindFunc:
 		b.WriteString(n.name)
 	case kindNamed:
 		b.WriteString(n.name)
 		if n.elem.kind == kindStruct {
-			n.elem.describeFields(b)
+			n.elem.describeFields(b, within)
 		}
 	case kindStruct:
 		b.WriteString("struct")
-		n.describeFields(b)
+		n.describeFields(b, within)
 	default:
 		b.WriteString(basicTypes[n.kind].String())
 	}
 }
 
-func (n *node) describeFields(b *strings.Builder) {
+func (n *node) describeFields(b *strings.Builder, within []*node) {
+	if slices.Contains(within, n) {
+		b.WriteString("{...}")
+		return
+	}
+	within = append(slices.Clip(within), n)
 	b.WriteString("{")
 	for i, f := range n.fields {
 		if b.Len() > maxText {
@@ -104,7 +113,7 @@ func (n *node) describeFields(b *strings.Builder) {
 			b.WriteString(", ")
 		}
 		b.WriteString(f.name + " ")
-		f.node.describe(b)
+		f.node.describeIn(b, within)
 	}
 	b.WriteString("}")
 }

@@ -75,13 +75,16 @@ func TestSchemaText(t *testing.T) {
 	if got, want := parsed(writer[map[[2]int8]*struct{ T time.Time }](t).Schema()), "map[[2]int8]*struct{T time.Time}"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+	if got, want := parsed(writer[twinA](t).Schema()), "struct{ID string, Kids []struct{...}, Up *struct{...}}"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 	for _, s := range []string{parsed(writer[twinA](t).Schema()), parsed(writer[everything](t).Schema()), writer[everything](t).Schema().String()} {
 		if len(s) > maxText {
 			t.Errorf("%d bytes: %s", len(s), s)
 		}
 	}
 	_, err := NewReader[struct{ ID string }](s)
-	if got, want := fmt.Sprint(err), "codec.job{ID int64, Name string, Score float64, Tags []string} doesn't fit struct{ID string}: ID: int64 is not string"; got != want {
+	if got, want := fmt.Sprint(err), "ID: int64 is not string (codec.job{ID int64, Name string, Score float64, Tags []string} is sent, struct{ID string} is here)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -26,6 +26,9 @@ func skip(n *node, b []byte, depth int) ([]byte, error) {
 		if !ok {
 			return nil, errShort()
 		}
+		if n.kind != kindString && x > 0 {
+			x-- // 0: a zero value
+		}
 		return skipBytes(rest, x)
 	case kindStruct:
 		for _, f := range n.fields {
@@ -55,6 +58,9 @@ func skip(n *node, b []byte, depth int) ([]byte, error) {
 		}
 		return rest, nil
 	}
+	if n.kind == kindPtr && len(b) > 0 && b[0] == 0 {
+		return b[1:], nil
+	}
 	if depth++; depth > MaxDepth {
 		return nil, corrupt("value nested deeper than %d", MaxDepth)
 	}
@@ -62,9 +68,6 @@ func skip(n *node, b []byte, depth int) ([]byte, error) {
 	case kindPtr:
 		if len(b) == 0 || b[0] > 1 {
 			return nil, errBool(b)
-		}
-		if b[0] == 0 {
-			return b[1:], nil
 		}
 		return skip(n.elem, b[1:], depth)
 	case kindList:

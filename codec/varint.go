@@ -36,18 +36,18 @@ func uvarintLong(b []byte) (uint64, []byte, bool) {
 
 func unzigzag(x uint64) int64 { return int64(x>>1) ^ -int64(x&1) }
 
-// insertLen puts the length of dst[at:] in front of it: who appends something whose
-// length must come first does not know it before.
-func insertLen(dst []byte, at int) []byte {
+// insertLen puts the length of dst[at:], plus more, in front of it: who appends something
+// whose length must come first does not know it before.
+func insertLen(dst []byte, at, more int) []byte {
 	n := len(dst) - at
-	if n < 0x80 {
+	if n+more < 0x80 {
 		dst = append(dst, 0)
 		copy(dst[at+1:], dst[at:])
-		dst[at] = byte(n)
+		dst[at] = byte(n + more)
 		return dst
 	}
 	var head [binary.MaxVarintLen64]byte
-	h := binary.PutUvarint(head[:], uint64(n))
+	h := binary.PutUvarint(head[:], uint64(n+more))
 	dst = append(dst, head[:h]...)
 	copy(dst[at+h:], dst[at:at+n])
 	copy(dst[at:], head[:h])

@@ -20,6 +20,7 @@ const (
 	CodeShutdown                     // the node is shutting down
 	CodeLimit                        // a limit of the receiving node is reached
 	CodeLost                         // the receiver's node is gone; never on the wire
+	CodeEncode                       // a value could not be encoded; never on the wire
 )
 
 var codeNames = [...]string{
@@ -35,6 +36,7 @@ var codeNames = [...]string{
 	CodeShutdown:     "shutting down",
 	CodeLimit:        "limit reached",
 	CodeLost:         "receiver lost",
+	CodeEncode:       "can't be encoded",
 }
 
 // String returns what the code means, in words.
