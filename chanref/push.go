@@ -16,9 +16,12 @@ var errGone = errors.New("the stream is gone")
 
 // serve is one stream's goroutine, from its OPEN on.
 func (s *Sink[T]) serve(in *mux.In) {
-	types := s.table.typesOf(in.Session())
-	schema, _, err := types.Learn(in.Open().Schema)
+	schema, err := codec.ParseSchema(in.Open().Schema)
+	if err == nil && schema.Hash() != in.Open().Hash {
+		err = errors.New("a schema with the hash of another")
+	}
 	if err != nil {
+		in.Session().Close(&ProtocolError{Channel: label(s.cfg.Name), Err: err})
 		in.Refuse(mux.CodeProtocol, err.Error())
 		return
 	}
@@ -38,7 +41,7 @@ func (s *Sink[T]) serve(in *mux.In) {
 		accept.Flags |= flagLossy
 	}
 	in.Accept(accept)
-	err = s.receive(u, reader, types)
+	err = s.receive(u, reader, s.table.typesOf(in.Session()))
 	clean := err == io.EOF && in.Clean()
 	if broken := (*ProtocolError)(nil); errors.As(err, &broken) {
 		s.counts.warn(s.cfg.Logger, "netchan: a sender's stream has ended", "channel", label(s.cfg.Name),
@@ -78,7 +81,7 @@ func (s *Sink[T]) mismatch(in *mux.In, err error) {
 func (s *Sink[T]) receive(u *use, reader *codec.Reader[T], types *codec.Schemas) error {
 	p := pusher[T]{s: s, u: u, reader: reader}
 	p.env.Schema = types.Find
-	p.env.MaxBytes = maxDecoded
+	defer p.close()
 	for {
 		f, err := u.in.Next()
 		if err != nil {
@@ -89,10 +92,11 @@ func (s *Sink[T]) receive(u *use, reader *codec.Reader[T], types *codec.Schemas)
 			if !s.mayBring(u, 1) {
 				return s.protocol(u, errors.New("a value more than allowed"))
 			}
-			if s.lock(u) {
-				p.skip(mux.CodeTooLarge, fmt.Sprintf("a value of %d bytes", f.Size))
-				s.unlock()
+			if !s.lock(u) {
+				return errGone
 			}
+			p.skip(mux.CodeTooLarge, fmt.Sprintf("a value of %d bytes", f.Size))
+			s.unlock()
 			continue
 		case mux.KindSchema:
 			schema, kept, err := types.Learn(f.Body)
@@ -119,7 +123,8 @@ func (s *Sink[T]) receive(u *use, reader *codec.Reader[T], types *codec.Schemas)
 		if err := p.read(); err != nil {
 			return err
 		}
-		if f.Count == 1 {
+		if f.Count == 1 && len(p.body) == 0 {
+			p.body, f.Body = nil, nil // what is accounted for must not be held any longer
 			u.in.Decoded()
 		}
 		if !s.lock(u) {
@@ -141,9 +146,6 @@ func (s *Sink[T]) mayBring(u *use, n int) bool {
 	defer s.mu.Unlock()
 	return uint64(n) <= u.limit-(u.next-1)
 }
-
-// maxDecoded is how much memory one value may decode to.
-const maxDecoded = 64 << 20
 
 func (s *Sink[T]) protocol(u *use, err error) error {
 	e := &ProtocolError{Channel: label(s.cfg.Name), Err: err}
@@ -199,6 +201,8 @@ func (p *pusher[T]) open(f mux.Frame) error {
 		return fmt.Errorf("a value of %d bytes, announced with %d", len(f.Body), f.Size)
 	case f.Flags == 0:
 		return nil
+	case large && f.Size <= uint64(len(f.Body)):
+		return errors.New("a value that compressing has not made shorter")
 	}
 	var room []byte
 	most := mux.MaxFrame

@@ -1,19 +1,15 @@
 package chanref
 
 import (
+	"strings"
+
 	"github.com/matveynator/netchan/mux"
 )
 
 // drop notes a number that will never be taken; the sink's mu is held.
 func (u *use) drop(number uint64, code mux.Code, text string) {
-	text = text[:min(len(text), maxDropText)]
-	if n := len(u.drops); n > 0 {
-		if last := &u.drops[n-1]; last.Code == code && last.Text == text && last.First+last.Count == number {
-			last.Count++
-			return
-		}
-	}
-	u.drops = append(u.drops, mux.Drop{First: number, Count: 1, Code: code, Text: text})
+	text = strings.Clone(text[:min(len(text), maxDropText)])
+	u.drops = mux.AddDrop(u.drops, mux.Drop{First: number, Count: 1, Code: code, Text: text})
 }
 
 const maxDropText = 200

@@ -70,15 +70,15 @@ func methodCoder(t reflect.Type) *coder {
 	return nil
 }
 
-// has reports whether t is a named type and *t has the methods of iface. Methods that a
-// struct has only because it embeds a type don't count: they know nothing of its other
+// has reports whether t is a named type and *t has the methods of iface. A method that a
+// struct has only because it embeds a type does not count: it knows nothing of its other
 // fields, which would be lost.
 func has(t, iface reflect.Type) bool {
 	p := reflect.PointerTo(t)
 	if t.Name() == "" || t.Kind() == reflect.Interface || !p.Implements(iface) {
 		return false
 	}
-	if !embeds(t, iface) {
+	if !embeds(t) {
 		return true
 	}
 	for i := range iface.NumMethod() {
@@ -87,21 +87,20 @@ func has(t, iface reflect.Type) bool {
 		if !ok {
 			m, ok = p.MethodByName(iface.Method(i).Name)
 		}
-		if ok && !inherited(m) {
-			return true
+		if ok && inherited(m) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
-// embeds reports whether t embeds a type that has the methods of iface.
-func embeds(t, iface reflect.Type) bool {
+// embeds reports whether t embeds anything.
+func embeds(t reflect.Type) bool {
 	if t.Kind() != reflect.Struct {
 		return false
 	}
 	for i := range t.NumField() {
-		f := t.Field(i)
-		if f.Anonymous && (f.Type.Implements(iface) || reflect.PointerTo(f.Type).Implements(iface)) {
+		if t.Field(i).Anonymous {
 			return true
 		}
 	}
@@ -123,7 +122,7 @@ func inherited(m reflect.Method) bool {
 func (c *coder) write(dst []byte, p unsafe.Pointer) (out []byte, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &ValueError{Why: fmt.Sprintf("%v panicked while it was encoded: %v", c.name, r)}
+			err = &ValueError{Why: fmt.Sprintf("%s panicked while it was encoded: %.*s", c.name, maxPath, fmt.Sprint(r))}
 		}
 	}()
 	if reflect.NewAt(c.typ, p).Elem().IsZero() {
@@ -144,7 +143,7 @@ func (c *coder) write(dst []byte, p unsafe.Pointer) (out []byte, err error) {
 func (c *coder) parse(b []byte, p unsafe.Pointer) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &ValueError{Why: fmt.Sprintf("%v panicked while it was decoded: %v", c.name, r)}
+			err = &ValueError{Why: fmt.Sprintf("%s panicked while it was decoded: %.*s", c.name, maxPath, fmt.Sprint(r))}
 		}
 	}()
 	if err := c.read(b, p); err != nil {

@@ -288,6 +288,9 @@ func (d *decoder) mapping(sub *readSub, b []byte, p unsafe.Pointer) ([]byte, err
 		return nil, errTooLong()
 	}
 	d.left -= int(cost)
+	if n > 1 && len(sub.key.steps) == 0 {
+		return nil, errKeys()
+	}
 	m := reflect.MakeMapWithSize(sub.typ, n)
 	reflect.NewAt(sub.typ, p).Elem().Set(m)
 	x := sub.pool.get()
@@ -307,5 +310,12 @@ func (d *decoder) mapping(sub *readSub, b []byte, p unsafe.Pointer) ([]byte, err
 		}
 		m.SetMapIndex(x.key, x.elem)
 	}
+	if m.Len() != n {
+		return nil, errKeys()
+	}
 	return b, nil
+}
+
+func errKeys() error {
+	return &ValueError{Why: "keys of the map that were different are equal here"}
 }

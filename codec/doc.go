@@ -41,7 +41,7 @@
 // (`netchan:"name"`) or their own; `netchan:"-"` leaves one out. Fields of embedded
 // structs count as the outer struct's own, as in encoding/json, with two differences:
 // an embedded pointer is a field with the name of its type (so that nil stays nil), and
-// two fields that would get the same name are an error instead of both vanishing.
+// two fields of one name, equally deep, are an error.
 //
 // # What fits what
 //

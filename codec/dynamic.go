@@ -188,7 +188,7 @@ func (d *decoder) basic(k kind, b []byte, p *any) ([]byte, error) {
 
 // typed reads a value of the Go type that s names.
 func (d *decoder) typed(s *Schema, b []byte, p *any) ([]byte, error) {
-	plan, err := dynamicPlanOf(s)
+	plan, err := s.dynamic()
 	if err != nil {
 		return nil, err
 	}
@@ -205,12 +205,44 @@ func (d *decoder) typed(s *Schema, b []byte, p *any) ([]byte, error) {
 	return rest, at(err, plan.name)
 }
 
-// dynamicPlan is how to read what one schema describes when it is in an any.
+// dynamicPlan is how to read what one schema describes when it is in an any; or, until
+// another type is registered, why that can't be.
 type dynamicPlan struct {
 	*readPlan
 	typ   reflect.Type
 	name  string
 	boxes *sync.Pool // of *reflect.Value
+	err   error
+	turn  uint64 // of the registry, for err
+}
+
+// dynamic is the plan for s inside an any. A peer decides how often it is asked for and of
+// how many schemas, so each is made once, and what all of one peer's cost is bounded.
+func (s *Schema) dynamic() (*dynamicPlan, error) {
+	p := s.plan.Load()
+	if p != nil && p.err == nil {
+		return p, nil
+	}
+	turn := registryTurn()
+	if p == nil || p.turn != turn {
+		if s.budget != nil && s.budget.Load() <= 0 {
+			return nil, &ValueError{Why: "the types that its sender puts into anys take too long to match", Err: ErrTooLarge}
+		}
+		plan, err := dynamicPlanOf(s)
+		if err != nil {
+			plan = &dynamicPlan{readPlan: &readPlan{cost: len(s.bytes)}, err: err, turn: turn}
+		}
+		if s.budget != nil {
+			s.budget.Add(-int64(plan.cost))
+		}
+		s.plan.Store(plan)
+		p = plan
+	}
+	if e, ok := p.err.(*ValueError); ok { // who gets it adds a path
+		copied := *e
+		return nil, &copied
+	}
+	return p, p.err
 }
 
 // dynamicPlans is emptied when it has grown large, as readPlans is.

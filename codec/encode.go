@@ -77,6 +77,7 @@ func (c *writeCompiler) steps(out []writeStep, t reflect.Type, off uintptr, name
 		if err != nil {
 			panic(err) // schemaOf has been here
 		}
+		markEmbedded(t)
 		for _, f := range fields {
 			out = c.steps(out, f.typ, off+f.off, name+"."+f.name)
 		}

@@ -3,6 +3,7 @@ package codec
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Sentinels for errors.Is. They come wrapped in a ValueError.
@@ -47,9 +48,10 @@ func (e *ValueError) Error() string {
 		s += ": " + e.Why
 	}
 	if e.Err != nil {
-		s += ": " + e.Err.Error()
+		text := e.Err.Error() // user code may quote all that it could not read
+		s += ": " + text[:min(len(text), maxPath)]
 	}
-	return s
+	return strings.ToValidUTF8(s, "")
 }
 
 // Unwrap returns Err.

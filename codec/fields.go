@@ -17,14 +17,13 @@ type field struct {
 // candidate is a field before it is clear which of several with one name counts.
 type candidate struct {
 	field
-	depth  int
-	tagged bool
-	path   string
+	depth int
+	path  string
 }
 
 // structFields returns the fields of t that travel, in the order of their declaration.
-// The rules are encoding/json's: the least nested field of a name counts, among equals
-// the one whose name is from a tag. If two are left, that is an error.
+// As in Go, the least nested field of a name hides the others. If there are two, that is
+// an error.
 func structFields(t reflect.Type, path string) ([]field, error) {
 	var all []candidate
 	left, err := gather(&all, t, 0, 0, path)
@@ -39,10 +38,10 @@ func structFields(t reflect.Type, path string) ([]field, error) {
 	for _, c := range all {
 		b, ok := best[c.name]
 		switch {
-		case !ok, c.depth < b.depth, c.depth == b.depth && c.tagged && !b.tagged:
+		case !ok, c.depth < b.depth:
 			best[c.name] = c
 			delete(clash, c.name)
-		case c.depth == b.depth && c.tagged == b.tagged:
+		case c.depth == b.depth:
 			clash[c.name] = b.path
 		}
 	}
@@ -93,7 +92,7 @@ func gather(all *[]candidate, t reflect.Type, off uintptr, depth int, path strin
 		}
 		c := candidate{field: field{name: f.Name, typ: f.Type, off: off + f.Offset}, depth: depth, path: path}
 		if name != "" {
-			c.name, c.tagged = name, true
+			c.name = name
 		}
 		if !validName([]byte(c.name)) {
 			return false, &UnsendableError{path, "its name is too long: give it a netchan tag"}

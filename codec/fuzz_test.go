@@ -84,7 +84,7 @@ func FuzzSchema(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var s *Schema
 		var err error
-		within(t, slack+60*uint64(len(b)), func() { s, err = ParseSchema(b) })
+		within(t, slack+65*uint64(len(b)), func() { s, err = ParseSchema(b) })
 		if err != nil {
 			var ce *CorruptError
 			if !errors.As(err, &ce) || s != nil {

@@ -52,6 +52,7 @@ func RegisterFunc[T any](appendTo func(dst []byte, v T) ([]byte, error), read fu
 		}
 	}
 	coders.hooks = append(coders.hooks, h)
+	coders.turn++
 	clear(coders.found)
 }
 
@@ -85,6 +86,7 @@ var coders = struct {
 	hooks []hook
 	found map[reflect.Type]*coder // nil where there is none; as many as the program has types
 	used  map[reflect.Type]bool
+	turn  uint64 // of RegisterFunc
 }{
 	// Those of math/big have text, too; but reading that takes much longer than it is, and
 	// of a Float it loses the precision.
@@ -141,6 +143,22 @@ func useCoder(t reflect.Type) *coder {
 	coders.used[t] = true
 	coders.Unlock()
 	return coderOf(t)
+}
+
+// markEmbedded says that a plan is made for a struct whose embedded structs are taken apart.
+func markEmbedded(t reflect.Type) {
+	for i := range t.NumField() {
+		if f := t.Field(i); f.Anonymous && f.Type.Kind() == reflect.Struct && useCoder(f.Type) == nil {
+			markEmbedded(f.Type)
+		}
+	}
+}
+
+// coderTurn changes with each RegisterFunc: what was looked up before may be wrong.
+func coderTurn() uint64 {
+	coders.RLock()
+	defer coders.RUnlock()
+	return coders.turn
 }
 
 // isWhole reports whether t is encoded as a whole, whatever fields it has.

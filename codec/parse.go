@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
@@ -205,6 +206,10 @@ func (m *measure) node(n *node) error {
 			if err := add(f.node, 1); err != nil {
 				return err
 			}
+		}
+		n.solid = n.fields
+		if hollow := func(f nodeField) bool { return f.node.min == 0 }; slices.ContainsFunc(n.fields, hollow) {
+			n.solid = slices.DeleteFunc(slices.Clone(n.fields), hollow)
 		}
 	case kindArray:
 		if err := add(n.elem, n.length); err != nil {

@@ -13,6 +13,7 @@ var registry = struct {
 	sync.RWMutex
 	names map[reflect.Type]string
 	types map[string]reflect.Type
+	turn  uint64 // changes with each registration
 }{
 	names: map[reflect.Type]string{reflect.TypeFor[time.Duration](): "time.Duration"},
 	types: map[string]reflect.Type{"time.Duration": reflect.TypeFor[time.Duration]()},
@@ -76,6 +77,13 @@ func register(t reflect.Type, name string) {
 	}
 	registry.types[name] = t
 	registry.names[t] = name
+	registry.turn++
+}
+
+func registryTurn() uint64 {
+	registry.RLock()
+	defer registry.RUnlock()
+	return registry.turn + coderTurn()
 }
 
 func registeredName(t reflect.Type) (string, bool) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -16,13 +17,18 @@ type Hash [16]byte
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
 // Schema describes the bytes of one type: its shape and the names of its fields, but not
-// its own name or package. Types of the same shape have equal schemas. A Schema never
-// changes; it may be used by any number of goroutines.
+// its own name or package. Types of the same shape have equal schemas. To its users a
+// Schema never changes; it may be used by any number of goroutines.
 type Schema struct {
 	hash  Hash
 	bytes []byte
 	root  *node
 	text  string
+
+	// What reading it inside an any takes, found once; and how much finding such things may
+	// still cost for the peer that it came from, nil: any amount.
+	plan   atomic.Pointer[dynamicPlan]
+	budget *atomic.Int64
 }
 
 // Hash returns the schema's name.
@@ -50,6 +56,7 @@ type node struct {
 	key    *node  // kindMap
 	elem   *node  // kindList, kindArray, kindMap, kindPtr, kindNamed
 	fields []nodeField
+	solid  []nodeField // those of fields that have bytes
 }
 
 type nodeField struct {

@@ -69,7 +69,7 @@ func TestSchemasAreBounded(t *testing.T) {
 	}
 	worst = append(worst, byte(kindBool))
 	var err error
-	if n := allocated(func() { _, err = ParseSchema(worst) }); err != nil || n > 55*uint64(len(worst)) {
+	if n := allocated(func() { _, err = ParseSchema(worst) }); err != nil || n > 65*uint64(len(worst)) {
 		t.Errorf("%d bytes took %d, %v", len(worst), n, err)
 	}
 }

@@ -31,10 +31,7 @@ func skip(n *node, b []byte, depth int) ([]byte, error) {
 		}
 		return skipBytes(rest, x)
 	case kindStruct:
-		for _, f := range n.fields {
-			if f.node.min == 0 {
-				continue
-			}
+		for _, f := range n.solid {
 			if b, err = skip(f.node, b, depth); err != nil {
 				return nil, err
 			}

@@ -97,12 +97,18 @@ func writePlanOf(t reflect.Type) (*writePlan, error) {
 	if w, ok := writePlans.Load(t); ok {
 		return w.(*writePlan), nil
 	}
-	s, err := schemaOf(t, false)
-	if err != nil {
-		return nil, err
+	var w *writePlan
+	for turn := coderTurn(); ; turn = coderTurn() {
+		s, err := schemaOf(t, false)
+		if err != nil {
+			return nil, err
+		}
+		c := writeCompiler{known: make(map[reflect.Type]*writeProg)}
+		w = &writePlan{schema: s, prog: c.prog(t), name: typeName(t)}
+		if coderTurn() == turn {
+			break
+		}
 	}
-	c := writeCompiler{known: make(map[reflect.Type]*writeProg)}
-	w := &writePlan{schema: s, prog: c.prog(t), name: typeName(t)}
 	kept, _ := writePlans.LoadOrStore(t, w)
 	return kept.(*writePlan), nil
 }

@@ -36,6 +36,7 @@ type In struct {
 
 	done     chan struct{}
 	doneOnce sync.Once
+	relief   chan struct{} // capacity 1: drops were told
 
 	// The stream goroutine's own.
 	reserved  int64
@@ -70,7 +71,7 @@ const (
 )
 
 func newIn(s *Session, st *inStream, open Open) *In {
-	in := &In{s: s, st: st, open: open, base: st.before, done: make(chan struct{})}
+	in := &In{s: s, st: st, open: open, base: st.before, done: make(chan struct{}), relief: make(chan struct{}, 1)}
 	in.window.Store(baseWindow)
 	return in
 }
@@ -127,15 +128,38 @@ func (in *In) Ack(a Ack) {
 }
 
 // drop notes d, as part of the one before if that goes on with it. s.mu is held.
-func (in *In) drop(d Drop) {
-	if n := len(in.ack.Drops); n > 0 {
-		last := &in.ack.Drops[n-1]
-		if last.First+last.Count == d.First && last.Code == d.Code && last.Text == d.Text {
+func (in *In) drop(d Drop) { in.ack.Drops = AddDrop(in.ack.Drops, d) }
+
+// AddDrop appends d to drops, or makes it part of the last one, if that ends where d begins
+// and says the same. Where there are many already it need not: each then has the reason of
+// the first.
+func AddDrop(drops []Drop, d Drop) []Drop {
+	if n := len(drops); n > 0 {
+		last := &drops[n-1]
+		if last.First+last.Count == d.First && (n >= maxDropsPerFrame || last.Code == d.Code && last.Text == d.Text) {
 			last.Count += d.Count
+			return drops
+		}
+	}
+	return append(drops, d)
+}
+
+// waitTold waits until the peer has been told of most drops: one that does not listen must
+// not make us remember more and more for it.
+func (in *In) waitTold() {
+	for {
+		in.s.mu.Lock()
+		n := len(in.ack.Drops)
+		in.s.mu.Unlock()
+		if n <= maxUntold {
+			return
+		}
+		select {
+		case <-in.relief:
+		case <-in.done:
 			return
 		}
 	}
-	in.ack.Drops = append(in.ack.Drops, d)
 }
 
 // Stop ends the use from this side; only the first Stop counts. Before Accept it refuses
@@ -194,7 +218,12 @@ func (in *In) say(dst []byte) []byte {
 			a.Taken = min(a.Taken, d.First-1) // a drop is told before what passes it
 		}
 		dst = appendAck(dst, use, in.allow(), a)
-		if in.ack.Drops = in.ack.Drops[n:]; len(in.ack.Drops) > 0 {
+		in.ack.Drops = in.ack.Drops[n:]
+		select {
+		case in.relief <- struct{}{}:
+		default:
+		}
+		if len(in.ack.Drops) > 0 {
 			return in.later(dst, what&^sayAccept)
 		}
 		in.ack.Drops = nil

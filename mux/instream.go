@@ -162,11 +162,13 @@ func (in *In) event() (recvEvent, error) {
 }
 
 // Next returns the next frame. It blocks until one is there. io.EOF is the end of the
-// use, see Clean; ErrStopped comes after Refuse and Stop; other errors are the session's. A
+// use, see Clean; ErrStopped comes after Refuse and Stop; other errors are the session's.
+// While more than 1,024 drops have not been told to the peer, it waits. A
 // large value is returned whole: Next waits for a share of the session's budget for
 // such values before it reads it.
 func (in *In) Next() (Frame, error) {
 	in.Decoded()
+	in.waitTold()
 	if in.eof {
 		return Frame{}, io.EOF
 	}

@@ -156,6 +156,7 @@ const (
 	valueBudget  = 32 << 20  // large values that are being received, together
 	largeValue   = 64 << 10  // a value above it needs a share of valueBudget
 
+	maxUntold      = 1024    // drops of one use that the peer has not been told of
 	maxSchemas     = 4096    // schemas kept for one peer
 	maxSchemaBytes = 8 << 20 // and their bytes, together
 
