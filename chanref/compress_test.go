@@ -2,7 +2,10 @@ package chanref
 
 import (
 	"bytes"
+	"fmt"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -90,8 +93,14 @@ func TestHostileCompression(t *testing.T) {
 		}
 	}
 	large := append([]byte{0x81, 0x80, 0x04}, make([]byte, 64<<10)...) // a []byte, encoded
+	frames := append([]byte{0x81, 0x80, 0x01}, make([]byte, 16<<10)...)
+	whole := append([]byte{0x81, 0xC0, 0x01}, make([]byte, 24<<10)...)
+	same := append(squeeze(large), make([]byte, 20<<10)...)
 	for name, f := range map[string]func(*mux.Batch){
 		"a frame of more than a frame":  frame(squeeze(large), 1, 0, flagCompressed),
+		"a little more than a frame":    frame(squeeze(frames), 1, 0, flagCompressed),
+		"a whole value, announced long": frame(whole, 1, len(whole)+5, 0),
+		"nothing gained":                frame(same, 1, len(same), flagCompressed),
 		"4 GiB announced":               frame([]byte{0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0, 0}, 1, 0, flagCompressed),
 		"nothing that was compressed":   frame([]byte("\x05hello"), 1, 0, flagCompressed),
 		"more values than there are":    frame(squeeze(large[:2000]), 2, 0, flagCompressed),
@@ -118,6 +127,180 @@ func TestHostileCompression(t *testing.T) {
 		bring[[]byte](t, link, sink, frame(squeeze(large), 1, len(large), flagCompressed))
 		if v := receive(t, d); len(v) != 64<<10 || link.Err() != nil {
 			t.Errorf("%d bytes, session: %v", len(v), link.Err())
+		}
+	})
+}
+
+// Streams whose frames are compressed now and then share buffers, and never each other's
+// bytes.
+func TestCompressedFramesKeepApart(t *testing.T) {
+	w := newWorld(t)
+	var all sync.WaitGroup
+	for k := range 4 {
+		in, src := newSource[string](w, 8)
+		d, sink := newSink[string](w, 8)
+		connect(t, src, w.link("b"), sink)
+		value := func(i int) string {
+			text := strings.Repeat(fmt.Sprintf("stream %d, value %d; ", k, i), 100)
+			if i%3 == 0 {
+				text = string(noise(10)) + text[:50]
+			}
+			return text
+		}
+		sent := make(chan string, 400)
+		all.Go(func() {
+			for i := range 400 {
+				v := value(i)
+				sent <- v
+				in <- v
+			}
+			close(in)
+		})
+		all.Go(func() {
+			for v := range d {
+				if want := <-sent; v != want {
+					t.Errorf("stream %d: got %.40q, want %.40q", k, v, want)
+				}
+			}
+			if len(sent) > 0 {
+				t.Errorf("stream %d: %d values are missing", k, len(sent))
+			}
+		})
+	}
+	all.Wait()
+}
+
+// heap is how much memory is held, after a collection.
+func heap() int {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// A value that waits for its reader is there once: the bytes that it came in, for which
+// there is a budget, are gone.
+func TestDecodedBytesAreLetGo(t *testing.T) {
+	const size, n = 8 << 20, 4
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		link := w.link("a")
+		before := heap()
+		for range n {
+			_, sink := newSink[[]byte](w, 0)
+			bring[[]byte](t, link, sink, func(b *mux.Batch) {
+				b.B, b.Count = append(append(b.B, 0x81, 0x80, 0x80, 0x04), noise(size)...), 1
+			})
+			synctest.Wait()
+		}
+		if grown := heap() - before; grown > n*size*3/2 {
+			t.Errorf("%d values of %d MiB take %d MiB", n, size>>20, grown>>20)
+		}
+	})
+}
+
+// deaf is a sender that does not listen.
+type deafSender struct {
+	*feedback
+	written chan *mux.Batch
+	hold    chan bool
+}
+
+func (d deafSender) Acked(mux.Ack)        { <-d.hold }
+func (d deafSender) Written(b *mux.Batch) { d.written <- b }
+
+// A sender that sends what can't be read, each value for its own reason, and hears nothing
+// of it, must not make us remember millions of reasons.
+func TestDropsOfADeafSender(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		link := w.link("a")
+		_, sink := newSink[int8](w, 10000)
+		schema := writer[int](t).Schema()
+		f := deafSender{newFeedback(), make(chan *mux.Batch, 1), make(chan bool)}
+		out := link.Open(mux.Open{Target: to(sink), End: newID(), First: 1, Hash: schema.Hash(), Schema: schema.Bytes()}, f)
+		receive(t, f.accepted)
+		var plain []byte
+		for i := range 8000 {
+			plain = append(plain, 0xFE+byte(i%2), 0x03)
+		}
+		var c codec.Compressor
+		block, _ := c.Compress(plain)
+		before := heap()
+		for range 100 {
+			b := mux.NewBatch(schema.Hash())
+			b.B, b.Count, b.Flags = append(b.B, block...), 8000, flagCompressed
+			out.Send(b)
+			synctest.Wait()
+			select {
+			case <-f.written:
+				continue
+			default:
+			}
+			break
+		}
+		if sink.Stats().Dropped == 0 {
+			t.Error("nothing was dropped")
+		}
+		if grown := heap() - before; grown > 4<<20 {
+			t.Errorf("%d drops take %d KiB", sink.Stats().Dropped, grown>>10)
+		}
+		close(f.hold)
+	})
+}
+
+// The text of a reason does not hold on to a longer one.
+func TestReasonsAreCopied(t *testing.T) {
+	u := &use{}
+	before := heap()
+	for i := range 20 {
+		u.drop(uint64(i+1), mux.CodeDecode, strings.Repeat(string(rune('a'+i)), 1<<20))
+	}
+	if grown := heap() - before; grown > 1<<20 {
+		t.Errorf("%d reasons take %d KiB", len(u.drops), grown>>10)
+	}
+	runtime.KeepAlive(u)
+}
+
+// What a peer has said of its types goes with its session, and more than is kept is told.
+func TestTypesOfASession(t *testing.T) {
+	codec.RegisterName[far]("chanref_test.far")
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		link := w.link("b")
+		c, src := newSource[any](w, 0)
+		d, sink := newSink[any](w, 1)
+		connect(t, src, link, sink)
+		send(t, c, any(far{First: 1}))
+		receive(t, d)
+		count := func() (n int) {
+			w.table.types.Range(func(_, _ any) bool { n++; return true })
+			return n
+		}
+		if n := count(); n != 1 {
+			t.Errorf("types of %d sessions", n)
+		}
+		cut(link)
+		settled()
+		if n := count(); n != 0 {
+			t.Errorf("types of %d sessions that have ended", n)
+		}
+
+		link = w.link("c")
+		f := newFeedback()
+		schema := writer[any](t).Schema()
+		out := link.Open(mux.Open{Target: to(sink), End: newID(), First: 1, Hash: schema.Hash(), Schema: schema.Bytes()}, f)
+		receive(t, f.accepted)
+		for i := range codec.MaxTypes + 1 { // structs of one bool, each with a name of its own
+			out.Schema(append([]byte{25, 1, 5}, fmt.Sprintf("F%04d\x01\x03", i)...))
+		}
+		b := mux.NewBatch(schema.Hash())
+		b.B, b.Count = append(b.B, 0), 1 // nil
+		out.Send(b)
+		receive(t, d)
+		if lines := w.log.with("more types inside any"); len(lines) != 1 || link.Err() != nil {
+			t.Errorf("%q, %v", lines, link.Err())
 		}
 	})
 }

@@ -216,6 +216,14 @@ type dynamicPlan struct {
 	turn  uint64 // of the registry, for err
 }
 
+// steps is what finding p has cost.
+func (p *dynamicPlan) steps() int {
+	if p.err != nil {
+		return 1
+	}
+	return p.readPlan.steps
+}
+
 // dynamic is the plan for s inside an any. A peer decides how often it is asked for and of
 // how many schemas, so each is made once, and what all of one peer's cost is bounded.
 func (s *Schema) dynamic() (*dynamicPlan, error) {
@@ -230,10 +238,10 @@ func (s *Schema) dynamic() (*dynamicPlan, error) {
 		}
 		plan, err := dynamicPlanOf(s)
 		if err != nil {
-			plan = &dynamicPlan{readPlan: &readPlan{cost: len(s.bytes)}, err: err, turn: turn}
+			plan = &dynamicPlan{err: err, turn: turn}
 		}
 		if s.budget != nil {
-			s.budget.Add(-int64(plan.cost))
+			s.budget.Add(-int64(plan.steps()))
 		}
 		s.plan.Store(plan)
 		p = plan

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -89,13 +90,14 @@ func TestRegisterFuncPanics(t *testing.T) {
 	writer[[]lateComer](t)
 	for want, f := range map[string]func(){
 		"comes too late: a Sender or Receiver of a type with codec.lateComer": func() { RegisterFunc(appendNothing[*lateComer], readNothing[*lateComer]) },
-		"nil function":                  func() { RegisterFunc(nil, readNothing[*unknown]) },
-		"nil functions":                 func() { RegisterFunc(appendNothing[*unknown], nil) },
-		"RegisterFunc of codec.unknown": func() { RegisterFunc(appendNothing[unknown], readNothing[unknown]) },
-		"RegisterFunc of interface {}":  func() { RegisterFunc(appendNothing[any], readNothing[any]) },
-		"RegisterFunc of **":            func() { RegisterFunc(appendNothing[**unknown], readNothing[**unknown]) },
-		"*time.Time":                    func() { RegisterFunc(appendNothing[*time.Time], readNothing[*time.Time]) },
-		"has its functions already":     func() { RegisterFunc(appendNothing[*receipt], readNothing[*receipt]) },
+		"nil function":                   func() { RegisterFunc(nil, readNothing[*unknown]) },
+		"nil functions":                  func() { RegisterFunc(appendNothing[*unknown], nil) },
+		"RegisterFunc of codec.unknown":  func() { RegisterFunc(appendNothing[unknown], readNothing[unknown]) },
+		"RegisterFunc of interface {}":   func() { RegisterFunc(appendNothing[any], readNothing[any]) },
+		"RegisterFunc of *codec.message": func() { RegisterFunc(appendNothing[*message], readNothing[*message]) },
+		"RegisterFunc of **":             func() { RegisterFunc(appendNothing[**unknown], readNothing[**unknown]) },
+		"*time.Time":                     func() { RegisterFunc(appendNothing[*time.Time], readNothing[*time.Time]) },
+		"has its functions already":      func() { RegisterFunc(appendNothing[*receipt], readNothing[*receipt]) },
 	} {
 		func() {
 			defer func() {
@@ -116,3 +118,78 @@ type unused struct{ T time.Time }
 
 func appendNothing[T any](dst []byte, _ T) ([]byte, error) { return dst, nil }
 func readNothing[T any]([]byte, T) error                   { return nil }
+
+type (
+	part        struct{ X int }
+	wholeOfPart struct {
+		ID int
+		part
+	}
+	marked interface {
+		Reset()
+		Mark() string
+	}
+	order struct{ N int }
+	noted struct {
+		*order
+		Note string
+	}
+	half1 struct{ A int }
+	half2 struct{ B int }
+	both2 struct {
+		half1
+		half2
+		C int
+	}
+)
+
+func (o *order) Reset()       {}
+func (o *order) Mark() string { return "order" }
+func (half1) Reset()          {}
+func (half2) Mark() string    { return "" }
+
+// A struct that was taken apart keeps a plan for what it embeds.
+func TestRegisterFuncTooLateForEmbedded(t *testing.T) {
+	writer[wholeOfPart](t)
+	defer func() {
+		if s, _ := recover().(string); !strings.Contains(s, "codec.part in it has been made") {
+			t.Errorf("panic %q", s)
+		}
+	}()
+	RegisterFunc(appendNothing[*part], readNothing[*part])
+}
+
+// Functions for an interface are not for structs that have some of its methods, or all of
+// them, from what they embed: the rest would be lost.
+func TestRegisterFuncAndEmbedding(t *testing.T) {
+	RegisterFunc(func(dst []byte, m marked) ([]byte, error) { return append(dst, 1), nil }, func([]byte, marked) error { return nil })
+	// Of two interfaces the one that came first counts.
+	type marker interface{ marked }
+	RegisterFunc(func(dst []byte, m marker) ([]byte, error) { return append(dst, 2), nil }, func([]byte, marker) error { return nil })
+	if coderOf(reflect.TypeFor[both2]()) != nil || coderOf(reflect.TypeFor[order]()) == nil {
+		t.Error("what embeds is encoded by the functions of what it embeds")
+	}
+	same(t, both2{half1{1}, half2{2}, 3})
+	if b := encode(t, order{1}, nil); len(b) != 2 || b[1] != 1 {
+		t.Errorf("%x", b)
+	}
+}
+
+// cutter takes away what was there before it.
+type cutter struct{ A int }
+
+func (c cutter) AppendBinary(b []byte) ([]byte, error) { return b[:max(0, len(b)-1)], nil }
+func (c *cutter) UnmarshalBinary([]byte) error         { return nil }
+
+func TestCoderMustAppend(t *testing.T) {
+	w := writer[struct {
+		S string
+		C cutter
+	}](t)
+	if _, err := w.Append(nil, &struct {
+		S string
+		C cutter
+	}{"s", cutter{1}}, nil); err == nil || !strings.Contains(err.Error(), ".C: codec.cutter cut what") {
+		t.Error(err)
+	}
+}

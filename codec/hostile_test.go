@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // allocated is how many bytes f allocates, in all.
@@ -163,6 +164,7 @@ func TestCountsAllocateNothing(t *testing.T) {
 	}])
 	read("map", readAs[map[int8]int8, map[int8]int8])
 	read("binary", readAs[fails, fails])
+	read("times", readAs[[]time.Time, []time.Time])
 	read("skipped", readAs[struct{ A []string }, struct{}])
 	read("no elements' bytes", func(b []byte) error {
 		if n, _, _ := uvarint(b); n <= 1<<16 { // so many of these are fine
@@ -302,5 +304,119 @@ func TestMatchIsBounded(t *testing.T) {
 	var me *MismatchError
 	if _, err = readPlanOf(w.schema, typ); !errors.As(err, &me) || !strings.Contains(err.Error(), "more than 65536 steps") {
 		t.Errorf("%.200v", err)
+	}
+}
+
+// Fields without bytes cost nothing, however many there are.
+func TestSkipLooksAtBytesOnly(t *testing.T) {
+	type hollow struct {
+		A, B, C struct{}
+		Z       bool
+		D       [5]struct{}
+	}
+	s := writer[[]hollow](t).Schema()
+	if n := s.root.elem; len(n.fields) != 5 || len(n.solid) != 1 || n.solid[0].name != "Z" {
+		t.Errorf("%d fields, %v", len(n.fields), n.solid)
+	}
+	arrives(t, struct{ X []hollow }{[]hollow{{Z: true}, {}}}, struct{}{})
+}
+
+// Keys that differ may be equal where they are read: no entry goes in silence.
+func TestKeysThatBecomeEqual(t *testing.T) {
+	type two struct{ A, B int }
+	type one struct{ A int }
+	arrives(t, map[two]int{{1, 1}: 1, {2, 1}: 2}, map[one]int{{1}: 1, {2}: 2})
+	const why = "keys of the map that were different are equal here"
+	refused[map[two]int, map[one]int](t, map[two]int{{1, 1}: 1, {1, 2}: 2}, why)
+	refused[map[float64]int, map[float32]int](t, map[float64]int{1: 1, 1 + 1e-12: 2}, why)
+	refused[map[*int]int, map[int]int](t, map[*int]int{ptr(5): 1, ptr(5): 2}, why)
+	when := time.Now()
+	refused[map[time.Time]int, map[time.Time]int](t, map[time.Time]int{when: 1, when.Round(0): 2}, why)
+	nans := map[float64]int{math.NaN(): 1}
+	nans[math.NaN()] = 2
+	if got, err := convey[map[float64]int](t, nans); err != nil || len(got) != 2 {
+		t.Errorf("%v, %v", got, err)
+	}
+	// Of keys without bytes any number could be announced for nothing.
+	if err := readAs[map[struct{}]struct{}, map[struct{}]struct{}](appendUvarint(nil, 1<<10)); err == nil || !strings.Contains(err.Error(), why) {
+		t.Error(err)
+	}
+}
+
+// quotes says all that it can't read.
+type quotes struct{ A int }
+
+func (q quotes) MarshalBinary() ([]byte, error)  { return make([]byte, 1<<20), nil }
+func (q *quotes) UnmarshalBinary(b []byte) error { return errors.New(string(b)) }
+
+func TestReasonsAreShort(t *testing.T) {
+	_, err := convey[quotes](t, quotes{1})
+	if err == nil || len(err.Error()) > 3*maxPath {
+		t.Errorf("a reason of %d bytes", len(err.Error()))
+	}
+}
+
+// How to read a type inside an any is found out once for each peer, and in all only so
+// much: a few bytes that name another type each must not make us do it again and again.
+func TestPlansOfAnysAreBounded(t *testing.T) {
+	var types Schemas
+	fields := make([]reflect.StructField, 0, 1900)
+	for i := range 1900 {
+		fields = append(fields, reflect.StructField{Name: "F" + string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676)), Type: reflect.TypeFor[bool]()})
+	}
+	env := &ReadEnv{Schema: types.Find, MaxBytes: 1 << 20}
+	var all []byte
+	n := 0
+	for ; ; n++ {
+		fields[0].Name = "N" + string(rune('a'+n%26)) + string(rune('a'+n/26))
+		w, err := writePlanOf(reflect.StructOf(fields))
+		if err != nil {
+			t.Fatal(err)
+		}
+		form := append([]byte(nameHead(kindNamed, "t")), 1)
+		b := append([]byte{byte(kindStruct)}, appendUvarint(nil, uint64(len(fields)+1))...)
+		b = append(append(b, 1, 'A'), 2)
+		for _, f := range w.schema.root.fields {
+			b = append(append(append(b, byte(len(f.name))), f.name...), 2)
+		}
+		s, kept, err := types.Learn(append(append(form, b...), byte(kindUint8)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !kept {
+			break
+		}
+		all = append(all, hashed(s, make([]byte, len(fields)+1)...)[:17]...)
+		all = append(appendUvarint(all, uint64(len(fields)+1)), make([]byte, len(fields)+1)...)
+	}
+	if n < 10 {
+		t.Fatalf("only %d schemas were kept", n)
+	}
+	read := func() {
+		for b := all; len(b) > 0; {
+			var v any
+			rest, err := reader[any, any](t).Read(b, &v, env)
+			if err != nil || v != any(tiny{0}) {
+				t.Fatal(v, err)
+			}
+			b = rest
+		}
+	}
+	read()
+	left := types.budget.Load()
+	if used := maxPlanCost - left; used < int64(n*len(fields)) {
+		t.Fatalf("%d plans cost %d", n, used)
+	}
+	read()
+	if types.budget.Load() != left {
+		t.Errorf("reading the same again cost %d", left-types.budget.Load())
+	}
+	types.budget.Store(0)
+	for _, s := range types.all {
+		s.plan.Store(nil)
+	}
+	var v any
+	if rest, err := reader[any, any](t).Read(all, &v, env); !errors.Is(err, ErrTooLarge) || len(rest) == 0 {
+		t.Errorf("beyond the bound: %d left, %v", len(rest), err)
 	}
 }

@@ -71,10 +71,11 @@ func (r *Reader[T]) Read(src []byte, v *T, env *ReadEnv) (rest []byte, err error
 
 // readPlan is what reading a schema as a type takes; it never changes.
 type readPlan struct {
-	prog *readProg
-	root *node
-	name string
-	cost int // what it counts against maxCacheCost
+	prog  *readProg
+	root  *node
+	name  string
+	steps int // of matching
+	cost  int // what it counts against maxCacheCost
 }
 
 func (r *readPlan) read(src []byte, p unsafe.Pointer, env *ReadEnv) ([]byte, error) {
@@ -126,7 +127,7 @@ func readPlanOf(from *Schema, t reflect.Type) (*readPlan, error) {
 	if err != nil {
 		return nil, &MismatchError{Sent: from.String(), Local: describeType(t), Why: err.Error()}
 	}
-	plan = &readPlan{prog: prog, root: from.root, name: typeName(t), cost: m.cost + len(from.bytes)}
+	plan = &readPlan{prog: prog, root: from.root, name: typeName(t), steps: m.cost, cost: m.cost + len(from.bytes)}
 	readPlans.Lock()
 	defer readPlans.Unlock()
 	if readPlans.cost+plan.cost > maxCacheCost {

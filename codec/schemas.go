@@ -14,7 +14,7 @@ const (
 	// as much.
 	MaxTypesBytes = 256 << 10
 	// maxPlanCost is how many steps are found, and kept, for reading them inside anys.
-	maxPlanCost = 1 << 17
+	maxPlanCost = 1 << 17 // about 14 MB
 )
 
 // Schemas are what one peer has said about the types of its values. The zero Schemas is

@@ -16,7 +16,7 @@ func zoned() map[string]time.Time {
 		"now": time.Now(), "zero": {}, "epoch": time.Unix(0, 0), "before it": time.Unix(-1, 999999999),
 		"UTC": time.Now().UTC(), "far": time.Unix(math.MaxInt64/2, 0), "long ago": time.Unix(math.MinInt64/2, 0),
 		"farthest": time.Unix(math.MaxInt64, 0), "longest ago": time.Unix(math.MinInt64, 0),
-		"east": in(3600), "west": in(-8 * 3600), "India": in(19800), "Nepal": in(20700), "seconds": in(1234), "utc+0": in(0),
+		"east": in(3600), "west": in(-8 * 3600), "India": in(19800), "Nepal": in(20700), "seconds": in(1234), "minutes": in(300), "97 quarters": in(97 * quarter), "97 quarters west": in(-97 * quarter), "utc+0": in(0),
 		"farthest east": in(maxZone), "farthest west": in(-maxZone), "last quarter": in(24 * 3600), "first quarter": in(-24 * 3600),
 	}
 }
@@ -90,6 +90,14 @@ func TestZonesAreCounted(t *testing.T) {
 	}
 	if err := read(many(func(i int) int { return i % 20 * quarter }), 1<<20); err != nil {
 		t.Error(err)
+	}
+	if !raceEnabled {
+		india := many(func(int) int { return 19800 })
+		var v []time.Time
+		r := reader[[]time.Time, []time.Time](t)
+		if n := testing.AllocsPerRun(5, func() { _, _ = r.Read(india, &v, nil) }); n > 1 {
+			t.Errorf("%v allocations for one zone", n)
+		}
 	}
 	odd := many(func(i int) int { return i })
 	if n := allocated(func() { _ = read(odd, 64<<20) }); n > 10000*(zoneCost+24)+64<<10 {

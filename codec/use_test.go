@@ -84,7 +84,7 @@ func TestMapCost(t *testing.T) {
 			t.Errorf("%s: %d bytes allocated, %d counted", name, n, per)
 		}
 	}
-	for _, n := range []int{0, 1, 7, 8, 9, 14, 15, 100, 895, 897, 1000, 1793, 10000} {
+	for _, n := range []int{0, 1, 7, 8, 9, 14, 15, 100, 895, 897, 1000, 1793, 1793, 1793, 1793, 1793, 1793, 1793, 1793, 10000} {
 		compare("int", mapCost(n, 8, 8), func() {
 			m := make(map[int]int, n)
 			for i := range n {

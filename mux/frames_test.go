@@ -167,6 +167,11 @@ func TestBatchFrames(t *testing.T) {
 	if len(head) != b.wire(-1) {
 		t.Errorf("wire says %d", b.wire(-1))
 	}
+	short := NewBatch(ID{5})
+	short.B, short.Count = append(short.B, value...), 1
+	if short.Shorten(10); len(short.bigHead()) != short.wire(-1) || len(short.piece(0)) != short.wire(0) {
+		t.Errorf("wire says %d and %d of a shortened value", short.wire(-1), short.wire(0))
+	}
 	typ, body = cut(t, head)
 	if _, _, size, total, err := parseBig(body); typ != frameBig || err != nil || size != uint64(len(value)) || total != size {
 		t.Fatalf("%v, %d", err, total)

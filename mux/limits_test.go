@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 )
 
 // fill sends batches of 16 KiB on o until the byte limit stops it, and returns how many bytes
@@ -198,9 +199,8 @@ func TestLargeValuesShareABudget(t *testing.T) {
 			o := a.Open(open(fmt.Sprint(i)), f)
 			v := NewBatch(ID{1})
 			v.B, v.Count = append(v.B, make([]byte, 600<<10)...), 1
-			if i == 2 { // as it is, and shorter: both are there for a while
-				v.B = v.B[:batchRoom+400<<10]
-				v.Shorten(200 << 10)
+			if i == 1 { // short as it has become, it will be there as it was
+				v.Shorten(20)
 			}
 			o.Send(v)
 			if i == 0 {
@@ -303,4 +303,44 @@ func TestBudget(t *testing.T) {
 	if b.free != 0 {
 		t.Errorf("%d free", b.free)
 	}
+}
+
+// TestMaxValueLeavesRoom: a compressed value of the largest size must fit into the budget
+// twice.
+func TestMaxValueLeavesRoom(t *testing.T) {
+	if c := (Config{MaxValue: 1 << 30}).withDefaults(); 2*c.MaxValue > valueBudget {
+		t.Errorf("%d of %d", c.MaxValue, valueBudget)
+	}
+}
+
+// TestDropsAreBounded: who does not listen to what is dropped is not listened to either.
+func TestDropsAreBounded(t *testing.T) {
+	var drops []Drop
+	for i := range uint64(5000) { // each has its own reason
+		drops = AddDrop(drops, Drop{First: i + 1, Count: 1, Code: CodeDecode, Text: fmt.Sprint(i)})
+	}
+	last := drops[len(drops)-1]
+	if len(drops) > maxDropsPerFrame || last.First+last.Count != 5001 {
+		t.Errorf("%d drops, the last %+v", len(drops), last)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		in := newIn(newSession(&handler{}, Config{Logger: quiet}), &inStream{stream: newPipe(nil)}, Open{Use: 1})
+		in.answered = true
+		for i := range uint64(maxUntold + 10) { // with values between them
+			in.ack.Drops = AddDrop(in.ack.Drops, Drop{First: 2*i + 1, Count: 1, Code: CodeDecode})
+		}
+		waited := make(chan struct{})
+		go func() { in.waitTold(); close(waited) }()
+		synctest.Wait()
+		select {
+		case <-waited:
+			t.Fatal("it did not wait")
+		default:
+		}
+		in.s.mu.Lock()
+		in.todo = sayAck
+		in.say(nil)
+		in.s.mu.Unlock()
+		<-waited
+	})
 }
