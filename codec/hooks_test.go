@@ -130,10 +130,6 @@ type (
 		Mark() string
 	}
 	order struct{ N int }
-	noted struct {
-		*order
-		Note string
-	}
 	half1 struct{ A int }
 	half2 struct{ B int }
 	both2 struct {
