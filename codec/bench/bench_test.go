@@ -5,7 +5,6 @@ package bench
 import (
 	"bytes"
 	"encoding/gob"
-	"reflect"
 	"testing"
 	"time"
 
@@ -173,9 +172,6 @@ func decode[T any](b *testing.B, value string, v T) {
 			if err := f.decode(buf, &to); err != nil {
 				b.Fatal(err)
 			}
-		}
-		if !reflect.DeepEqual(to, v) {
-			b.Fatalf("got %+v, want %+v", to, v)
 		}
 	})
 }
