@@ -192,8 +192,29 @@ func (n *Node) open(call, name string, t endType, create func() end) error {
 		n.ended(e.key())
 		return closedNode(call)
 	}
+	n.connectHere(e, name)
 	n.poke()
 	return nil
+}
+
+// connectHere has the senders of a name on this node know of a new receiver at once: one
+// that closes before the matcher comes round would not tell it.
+func (n *Node) connectHere(e end, name string) {
+	r, ok := e.(*receivingEnd)
+	if !ok {
+		return
+	}
+	n.mu.Lock()
+	var senders []*sendingEnd
+	for id := range n.sending[name] {
+		if s, ok := n.ends[id].(*sendingEnd); ok {
+			senders = append(senders, s)
+		}
+	}
+	n.mu.Unlock()
+	for _, s := range senders {
+		s.source.Connect(n.hub.local, mux.Target{Name: name, ID: r.key()}, n.self.Name)
+	}
 }
 
 // listBytes is what an end takes in its node's list beside name and type.
