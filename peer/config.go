@@ -1,8 +1,10 @@
 package peer
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 )
 
@@ -53,8 +55,9 @@ type Config struct {
 	Key        Key
 	AcceptKeys []Key
 
-	// ResumeTimeout is told to peers: how long this node waits for a broken link
-	// to come back. Zero: 30 s.
+	// ResumeTimeout is how long a broken link may take to come back before it
+	// ends. Of the two nodes' times the smaller one counts; the node with the
+	// higher ID waits 5 s longer. Zero: 30 s.
 	ResumeTimeout time.Duration
 
 	// Logger takes what a person might want to know. Nil: slog.Default().
@@ -66,7 +69,25 @@ type Config struct {
 	// Host.Link. Nil: nobody is told.
 	OnLink func(*Link)
 
+	// Dead reports whether a node is held to be dead by others, say by gossip. It
+	// counts only while the link with that node is broken, and nobody answers
+	// where it was: then the link ends at once. It must not block. Nil: nobody
+	// knows.
+	Dead func(NodeID) bool
+
+	// Network is where the host listens and dials. Nil: the machine's.
+	Network Network
+
 	tune tuning
+}
+
+// Network is what a host needs of a network. Its methods are called by several
+// goroutines at once.
+type Network interface {
+	// Listen opens a TCP listener and a UDP socket on one port number.
+	Listen(addr string) (net.Listener, net.PacketConn, error)
+	// Dial connects to a listener. It blocks until ctx ends at most.
+	Dial(ctx context.Context, addr string) (net.Conn, error)
 }
 
 // tuning is what tests shorten.
@@ -78,6 +99,7 @@ type tuning struct {
 	flushCap  int // fixed flush cap; 0: adapted between minFlush and maxFlush
 	segments  int
 	maxRecord int
+	higher    time.Duration // what the higher ID waits longer
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -94,12 +116,16 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	if c.Network == nil {
+		c.Network = machine{}
+	}
 	orDefault(&c.tune.handshake, handshakeLimit)
 	orDefault(&c.tune.halfOpen, maxHalfOpen)
 	orDefault(&c.tune.heartbeat, heartbeatAfter)
 	orDefault(&c.tune.silence, silenceLimit)
 	orDefault(&c.tune.segments, keptSegments)
 	orDefault(&c.tune.maxRecord, maxRecord)
+	orDefault(&c.tune.higher, higherWaits)
 	return c, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"net"
 	"time"
 )
 
@@ -149,14 +148,15 @@ func (h *Host) dialLink(ctx context.Context, t target) (*Link, error) {
 		_ = d.wire.Close()
 		return l.whenReady(ctx)
 	}
-	c := h.carrier(d.wire, d.tls, d.id, d.ca)
-	l, err := h.meet(c)
-	if err == nil {
+	l, err := h.meet(h.carrier(d, t.addr))
+	if l != nil {
 		h.announce(l)
 		return l, nil
 	}
-	_ = d.wire.Close()
-	if errors.Is(err, errStale) {
+	if err != nil {
+		_ = d.wire.Close()
+	}
+	if err == nil || errors.Is(err, errStale) {
 		return h.other(ctx, d.id)
 	}
 	if err = h.reason(ctx, err); errors.Is(err, ErrClosed) || ctx.Err() != nil {
@@ -215,8 +215,9 @@ func (d *dialled) is(self, want NodeID) error {
 // returns.
 func (h *Host) dial(ctx context.Context, addr, alpn string) (*dialled, error) {
 	limit := h.cfg.tune.handshake
-	nd := net.Dialer{Timeout: limit}
-	conn, err := nd.DialContext(ctx, "tcp", addr)
+	connect, cancel := context.WithTimeout(ctx, limit)
+	conn, err := h.cfg.Network.Dial(connect, addr)
+	cancel()
 	if err != nil {
 		return nil, h.reason(ctx, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"time"
 )
 
 var (
@@ -63,7 +64,22 @@ func (e *HandshakeError) Timeout() bool { return isTimeout(e.Err) }
 // Temporary is there so that HandshakeError is a net.Error; it equals Timeout.
 func (e *HandshakeError) Temporary() bool { return e.Timeout() }
 
-// silenceError ends a link on which nothing has been heard for too long.
+// ResumeError ends a link that was broken for longer than it may be.
+type ResumeError struct {
+	Waited time.Duration // since the connection broke
+}
+
+func (e *ResumeError) Error() string {
+	return fmt.Sprintf("not back %v after it broke", e.Waited.Round(time.Millisecond))
+}
+
+// Timeout is true; it makes ResumeError a net.Error.
+func (e *ResumeError) Timeout() bool { return true }
+
+// Temporary is true; it makes ResumeError a net.Error.
+func (e *ResumeError) Temporary() bool { return true }
+
+// silenceError breaks a connection on which nothing has been heard for too long.
 type silenceError struct{}
 
 func (silenceError) Error() string   { return "nothing heard for too long" }

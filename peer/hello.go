@@ -162,16 +162,17 @@ func checkText(s string) error {
 type answerKind uint8
 
 const (
-	answerResume answerKind = iota + 1 // the link held goes on here
-	answerNew                          // a new link; sent back by the higher ID as confirmation
+	answerResume answerKind = iota + 1 // the link held goes on here; sent back by the higher ID as confirmation
+	answerNew                          // a new link; likewise
 	answerGone                         // the link that you hold is no more: end it and say HELLO again here
 	answerStale                        // another connection makes, or has made, the link
 )
 
-// answer is that decision, and the confirmation of a new link. number is, in
-// NEW from the lower ID, a number of the same kind as HELLO's; in the
-// confirmation, the number of the last HELLO that the higher ID has sent to
-// anybody.
+// answer is that decision, and its confirmation. number is, in RESUME and NEW from
+// the lower ID, a number of the same kind as HELLO's; in the confirmation, the
+// number of the last HELLO that the higher ID has sent to anybody. received is,
+// in RESUME both ways, where the stream goes on: no byte of a former connection
+// counts any more when it is told.
 type answer struct {
 	kind     answerKind
 	link     linkID
@@ -203,7 +204,7 @@ func parseAnswer(b [answerSize]byte) (answer, error) {
 	named, numbered, counted := a.link != linkID{}, a.number != 0, a.received != 0
 	switch a.kind {
 	case answerResume:
-		ok = named && !numbered
+		ok = named && numbered
 	case answerNew:
 		ok = named && numbered && !counted
 	case answerGone:

@@ -63,6 +63,16 @@ func receive[T any](t testing.TB, ch <-chan T) T {
 	}
 }
 
+// until waits for what no event tells.
+func until(t testing.TB, ok func() bool) {
+	t.Helper()
+	for ctx := testCtx(t); !ok(); time.Sleep(time.Millisecond) {
+		if ctx.Err() != nil {
+			t.Fatal("it does not become so")
+		}
+	}
+}
+
 // drain reads a link to its end, as somebody always should.
 func drain(t testing.TB, l *Link) {
 	done := make(chan struct{})

@@ -49,7 +49,7 @@ type Host struct {
 type neighbour struct {
 	id      NodeID
 	slot    slot
-	link    *Link         // in state live, that link
+	link    *Link         // the one that the slot holds
 	busy    int           // connections in their handshake
 	changed chan struct{} // closed, and made anew, at every change
 }
@@ -82,7 +82,7 @@ func NewHost(cfg Config) (*Host, error) {
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	if cfg.Listen != "" {
-		if h.tcp, h.udp, err = listen(cfg.Listen); err != nil {
+		if h.tcp, h.udp, err = cfg.Network.Listen(cfg.Listen); err != nil {
 			h.cancel()
 			return nil, err
 		}
@@ -124,7 +124,7 @@ func (h *Host) Packets() net.PacketConn { return h.udp }
 // never closed.
 func (h *Host) GossipConns() <-chan net.Conn { return h.gossip }
 
-// Links lists the live links.
+// Links lists the links, those that are broken just now too.
 func (h *Host) Links() []*Link {
 	h.mu.Lock()
 	links := make([]*Link, 0, len(h.neighbours))
@@ -145,30 +145,33 @@ func (h *Host) Links() []*Link {
 	return live
 }
 
-// SetKeys changes the key that new connections are made with and the keys that
-// are accepted. Links whose peer showed a certificate under a key that is no
-// longer accepted end. To change the key of a cluster: accept the new one
+// SetKeys changes the key that connections are made with and the keys that are
+// accepted. Connections whose peer showed a certificate under a key that is no
+// longer accepted are closed; their links come back if the peer has another one
+// by now, and end if not. To change the key of a cluster: accept the new one
 // everywhere, use it everywhere, drop the old one everywhere.
 func (h *Host) SetKeys(key Key, accept ...Key) error {
 	t, err := newTrust(h.node, key, accept)
 	if err != nil {
 		return err
 	}
-	var dropped []*Link
+	var links []*Link
 	h.mu.Lock()
 	h.trust = t
 	closed := h.closed
 	for _, n := range h.neighbours {
-		if n.link != nil && !t.accepts(n.link.ca) {
-			dropped = append(dropped, n.link)
+		if n.link != nil {
+			links = append(links, n.link)
 		}
 	}
 	h.mu.Unlock()
 	if closed {
 		return ErrClosed
 	}
-	for _, l := range dropped {
-		l.end(lost(l.info.ID, fmt.Errorf("%w: the key it was made with is no longer accepted", ErrKeyMismatch)))
+	for _, l := range links {
+		if c := l.current(); c != nil && !t.accepts(c.ca) {
+			l.broke(c, fmt.Errorf("%w: the key it was made with is no longer accepted", ErrKeyMismatch))
+		}
 	}
 	return nil
 }
@@ -236,7 +239,7 @@ func (h *Host) neighbour(id NodeID) *neighbour {
 func (h *Host) change(n *neighbour) {
 	close(n.changed)
 	n.changed = make(chan struct{})
-	if n.busy == 0 && n.slot.state == slotEmpty && n.link == nil && h.neighbours[n.id] == n {
+	if n.busy == 0 && n.slot.empty() && n.link == nil && h.neighbours[n.id] == n {
 		delete(h.neighbours, n.id)
 	}
 }
@@ -245,11 +248,19 @@ func (h *Host) change(n *neighbour) {
 func (h *Host) unlink(l *Link) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	l.entry.slot.leave(l.num)
+	l.entry.slot.drop(l.id)
 	if l.entry.link == l {
 		l.entry.link = nil
 	}
 	h.change(l.entry)
+}
+
+// leave forgets a connection that a link was on.
+func (h *Host) leave(c *carrier) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c.entry.slot.leave(c.num)
+	h.change(c.entry)
 }
 
 func (h *Host) logEnd(l *Link, err error) {

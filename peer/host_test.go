@@ -146,8 +146,8 @@ func TestGossipConnectionNobodyTakes(t *testing.T) {
 	_ = c.Close()
 }
 
-// A key is changed in three steps, and the last one ends the links that hang on
-// the old key. New ones are made with the new one.
+// A key is changed in three steps. The last one closes the connections that hang
+// on the old key; links with nodes that have the new one go on, others end.
 func TestSetKeys(t *testing.T) {
 	old, next := GenerateKey(), GenerateKey()
 	links := make(chan *Link, 2)
@@ -160,6 +160,14 @@ func TestSetKeys(t *testing.T) {
 	back := receive(t, links)
 	drain(t, l)
 	drain(t, back)
+	behind := testHost(t, old, func(c *Config) { c.ResumeTimeout, c.tune.higher = 2*time.Second, time.Millisecond })
+	without, err := behind.Link(ctx, b.Addr(), b.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	drain(t, without)
+	lost := receive(t, links)
+	drain(t, lost)
 	for _, set := range []func(h *Host) error{
 		func(h *Host) error { return h.SetKeys(old, next) },
 		func(h *Host) error { return h.SetKeys(next, old) },
@@ -187,18 +195,23 @@ func TestSetKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	receive(t, l.Done())
-	receive(t, back.Done())
-	if err := l.Err(); !errors.Is(err, ErrPeerLost) || !errors.Is(err, ErrKeyMismatch) {
-		t.Errorf("got %v", err)
+	receive(t, without.Done())
+	receive(t, lost.Done())
+	if err := lost.Err(); !errors.Is(err, ErrPeerLost) || !errors.Is(err, ErrKeyMismatch) {
+		t.Errorf("a node that has only the old key: %v", err)
 	}
-	again, err := a.Link(ctx, b.Addr(), b.ID())
-	if err != nil {
-		t.Fatal(err)
+	next1, _ := newTrust(a.node, next, nil)
+	until(t, func() bool {
+		c, d := l.current(), back.current()
+		return c != nil && d != nil && next1.accepts(c.ca) && next1.accepts(d.ca)
+	})
+	if l.Err() != nil || back.Err() != nil || l.Stats().Breaks == 0 {
+		t.Errorf("%v, %v, %+v", l.Err(), back.Err(), l.Stats())
 	}
 	// Under the new key it stays when the keys are set once more.
-	if err := a.SetKeys(next, old); err != nil || again.Err() != nil {
-		t.Errorf("%v, %v", err, again.Err())
+	breaks := l.Stats().Breaks
+	if err := a.SetKeys(next, old); err != nil || l.Stats().Breaks != breaks {
+		t.Errorf("%v, %+v", err, l.Stats())
 	}
 	late := testHost(t, old)
 	if _, err := late.Link(ctx, b.Addr(), b.ID()); !errors.Is(err, ErrKeyMismatch) {

@@ -100,9 +100,9 @@ func (l *line) wantAnswer(kind answerKind) answer {
 func (l *line) answer(a answer) { l.put(a.encode()) }
 
 // link does a whole handshake and returns its ID.
-func (l *line) link(h *Host) linkID {
+func (l *line) link(h *Host, change ...func(*hello)) linkID {
 	l.in.t.Helper()
-	l.hello()
+	l.hello(change...)
 	l.wantHello()
 	if l.in.id.Compare(h.id) > 0 {
 		a := l.wantAnswer(answerNew)
@@ -131,15 +131,15 @@ func (l *line) wantClosed() {
 	}
 }
 
-// deafLink is a link that reads from r and writes nowhere.
+// deafLink is a link that reads from r and writes nowhere, and does not come back.
 func deafLink(r io.Reader) *Link {
 	ctx, cancel := context.WithCancel(context.Background())
-	h := &Host{log: slog.New(slog.DiscardHandler), clock: newClock(), ctx: ctx, cancel: cancel, neighbours: map[NodeID]*neighbour{}}
+	h := &Host{log: slog.New(slog.DiscardHandler), clock: newClock(), ctx: ctx, cancel: cancel, closed: true, neighbours: map[NodeID]*neighbour{}}
 	h.cfg, _ = Config{}.withDefaults()
 	a, b := net.Pipe()
 	_ = b.Close()
 	w := newWire(a, h.clock, &h.buffers)
-	c := h.carrier(w, nil, NodeID{1}, caKey{})
+	c := h.carrier(&dialled{wire: w, id: NodeID{1}}, "")
 	c.in = bufio.NewReaderSize(r, linkBuffer)
-	return newLink(h, c, linkID{1}, &hello{maxRecord: maxRecord})
+	return newLink(h, c, linkID{1}, 1, &hello{maxRecord: maxRecord})
 }

@@ -1,53 +1,63 @@
 package peer
 
 import (
-	"bufio"
-	"crypto/tls"
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // Link joins this node with another one: a stream of bytes each way, over one
-// TLS connection. It ends when that connection breaks, when nothing is heard
-// for 3 s, when either side closes it, or when the peer's key is no longer
-// accepted. All methods but Read are safe for concurrent use.
+// TLS connection at a time. When that breaks, or nothing is heard over it for
+// 3 s, both sides dial, and the stream goes on at the very byte where it
+// stopped: who reads and writes notices nothing but the time that this takes.
+//
+// A link ends when either side closes it, when it has been broken for as long as
+// Config.ResumeTimeout allows, when the peer breaks the protocol, and while it is
+// broken also as soon as it is known that it can't come back. All methods but
+// Read are safe for concurrent use.
 type Link struct {
-	host  *Host
-	entry *neighbour
-	info  Info
-	lower bool
-	id    linkID
-	num   uint64 // of the connection, unique in the host
-	ca    caKey  // what the peer's certificate was issued under
-
-	wire *wire
-	tls  *tls.Conn
-	in   *bufio.Reader
+	host   *Host
+	entry  *neighbour
+	info   Info
+	lower  bool
+	id     linkID
+	addr   string        // where to dial it; empty: nowhere
+	resume time.Duration // how long it may be broken
 
 	ready chan struct{} // closed when the owner has been told of the link
 	done  chan struct{} // closed when the link has ended
 	wg    sync.WaitGroup
 
 	// The reader's.
-	left  int    // bytes of the current record not handed up yet
-	asked uint64 // received when an acknowledgement was last asked for
+	from  *carrier // what it reads from, which may no longer be what the link is on
+	asked uint64   // received when an acknowledgement was last asked for
 
-	received atomic.Uint64 // stream bytes handed up by Read
-	wrote    atomic.Int64  // when the last write ended
-	flushes  atomic.Uint64
+	wrote   atomic.Int64 // when the last write ended
+	flushes atomic.Uint64
 
 	// mu guards what follows. It is never held during I/O.
 	mu     sync.Mutex
 	work   *sync.Cond // the flusher's
 	room   *sync.Cond // writers'
+	came   *sync.Cond // the reader's, for a connection
 	out    *outbox
 	cap    int    // at most so many bytes wait for the next flush
 	fixed  bool   // cap is not adapted
 	ticket uint64 // writers' turns: the next to be given out,
 	turn   uint64 // and the one whose turn it is
 	ackDue bool
-	err    error // why the link has ended; nil: it lives
+
+	on       *carrier // what the link goes over; nil: it is broken, or has ended
+	last     *carrier // when it has ended: what it went over then, for the goodbye
+	number   uint64   // of the answer that on is, or will be, there by
+	rewind   bool     // on is new: the flusher has to go back to where the peer stands
+	received uint64   // stream bytes handed up by Read
+	breaks   uint64
+	brokenAt time.Duration
+	lift     context.CancelFunc // ends the redialling
+	told     bool               // the peer has said goodbye
+	err      error              // why the link has ended; nil: it lives
 }
 
 // Info is who is at the other end of a link. ID is proved; Name and Addr are
@@ -60,34 +70,44 @@ type Info struct {
 
 // LinkStats counts a link's bytes, without records' headers and TLS.
 type LinkStats struct {
-	Sent         uint64 // handed to the connection
+	Sent         uint64 // handed to a connection, each byte counted once
+	Resent       uint64 // of these, handed to another connection again
 	Acknowledged uint64 // of these, received by the peer
 	Received     uint64 // handed up by Read
 	Kept         int    // bytes written and not acknowledged yet
-	Flushes      uint64 // writes to the connection
+	Flushes      uint64 // writes to a connection
+	Breaks       uint64 // how often a connection broke
+	Broken       bool   // there is none just now
 }
 
-func newLink(h *Host, c *carrier, id linkID, peer *hello) *Link {
+func newLink(h *Host, c *carrier, id linkID, number uint64, peer *hello) *Link {
 	l := &Link{
-		host:  h,
-		entry: c.entry,
-		info:  Info{ID: c.peer, Name: peer.name, Addr: peer.addr},
-		lower: c.entry.slot.lower,
-		id:    id,
-		num:   c.num,
-		ca:    c.ca,
-		wire:  c.wire,
-		tls:   c.tls,
-		in:    c.in,
-		ready: make(chan struct{}),
-		done:  make(chan struct{}),
-		out:   newOutbox(&h.segments, h.cfg.tune.segments, int(min(peer.maxRecord, maxRecord))),
-		cap:   maxFlush,
+		host:   h,
+		entry:  c.entry,
+		info:   Info{ID: c.peer, Name: peer.name, Addr: peer.addr},
+		lower:  c.entry.slot.lower,
+		id:     id,
+		addr:   c.dialled,
+		resume: min(h.cfg.ResumeTimeout, peer.resume),
+		from:   c,
+		on:     c,
+		number: number,
+		lift:   func() {},
+		ready:  make(chan struct{}),
+		done:   make(chan struct{}),
+		out:    newOutbox(&h.segments, h.cfg.tune.segments, int(min(peer.maxRecord, maxRecord))),
+		cap:    maxFlush,
+	}
+	if l.addr == "" {
+		l.addr = peer.addr
+	}
+	if !l.lower {
+		l.resume += h.cfg.tune.higher
 	}
 	if f := h.cfg.tune.flushCap; f != 0 {
 		l.cap, l.fixed = f, true
 	}
-	l.work, l.room = sync.NewCond(&l.mu), sync.NewCond(&l.mu)
+	l.work, l.room, l.came = sync.NewCond(&l.mu), sync.NewCond(&l.mu), sync.NewCond(&l.mu)
 	l.wrote.Store(int64(h.clock.now()))
 	return l
 }
@@ -110,22 +130,39 @@ func (l *Link) Err() error {
 	return l.err
 }
 
+// Broken reports whether the link has no connection just now, and is waited for.
+func (l *Link) Broken() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.on == nil && l.err == nil
+}
+
+// current is the connection that the link is on; nil: none.
+func (l *Link) current() *carrier {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.on
+}
+
 // Stats returns the link's counters so far.
 func (l *Link) Stats() LinkStats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return LinkStats{
-		Sent:         l.out.taken,
+		Sent:         l.out.sent,
+		Resent:       l.out.resent,
 		Acknowledged: l.out.acked,
-		Received:     l.received.Load(),
+		Received:     l.received,
 		Kept:         l.out.kept(),
 		Flushes:      l.flushes.Load(),
+		Breaks:       l.breaks,
+		Broken:       l.on == nil && l.err == nil,
 	}
 }
 
-// Close ends the link at once; what was written and has not left is gone. The
-// error is always nil. It waits for the link's own goroutine, not for a Read,
-// which it interrupts.
+// Close ends the link at once, and tells the peer if that takes no longer than
+// 250 ms; what was written and has not left is gone. The error is always nil. It
+// waits for the link's own goroutines, not for a Read, which it interrupts.
 func (l *Link) Close() error {
 	l.end(ErrClosed)
 	<-l.done
@@ -141,25 +178,34 @@ func (l *Link) end(err error) {
 		return
 	}
 	l.err = err
+	l.last, l.on = l.on, nil
+	last, lift := l.last, l.lift
 	l.work.Broadcast()
 	l.room.Broadcast()
+	l.came.Broadcast()
 	l.mu.Unlock()
+	lift()
+	if last != nil {
+		// A read and a write that are going on must come to their end.
+		_ = last.wire.SetDeadline(time.Now().Add(goodbyeLimit))
+	}
 	// Whoever sees Done can count on a new link being made when it asks for one.
 	l.host.unlink(l)
-	_ = l.wire.Close()
 	close(l.done)
 	l.host.logEnd(l, err)
 }
 
 // start lets the flusher run. It reports false when the host is closing.
 func (l *Link) start() bool {
-	if err := l.wire.SetDeadline(time.Time{}); err != nil {
-		l.end(lost(l.info.ID, err))
+	c := l.from
+	if err := c.wire.SetDeadline(time.Time{}); err != nil {
+		l.broke(c, err)
 	}
 	l.wg.Add(1)
 	if !l.host.spawn(func() { defer l.wg.Done(); l.flusher() }) {
 		l.wg.Done()
 		l.end(ErrClosed)
+		_ = c.wire.Close()
 		return false
 	}
 	return true

@@ -30,8 +30,16 @@ const (
 	welcome = 0x4e
 )
 
-// listen opens TCP and UDP on one port number.
-func listen(addr string) (net.Listener, net.PacketConn, error) {
+// machine is the network of this machine.
+type machine struct{}
+
+func (machine) Dial(ctx context.Context, addr string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", addr)
+}
+
+// Listen opens TCP and UDP on one port number.
+func (machine) Listen(addr string) (net.Listener, net.PacketConn, error) {
 	var last error
 	for range listenTries {
 		tcp, err := net.Listen("tcp", addr)
@@ -109,7 +117,7 @@ func (h *Host) serve(conn net.Conn, done func()) {
 }
 
 // admit is TLS, and then what the connection is for. It returns the new link if
-// it became one.
+// it became one; nil also when a link that was there goes on.
 func (h *Host) admit(conn net.Conn) (*Link, error) {
 	stop := context.AfterFunc(h.ctx, func() { _ = conn.Close() })
 	defer stop()
@@ -138,7 +146,7 @@ func (h *Host) admit(conn net.Conn) (*Link, error) {
 		err = ErrSelf
 	case cs.NegotiatedProtocol == alpnLink:
 		var l *Link
-		if l, err = h.meet(h.carrier(w, tc, id, ca)); err == nil {
+		if l, err = h.meet(h.carrier(&dialled{wire: w, tls: tc, id: id, ca: ca}, "")); err == nil {
 			return l, nil
 		}
 		if errors.Is(err, errStale) || errors.Is(err, io.EOF) {

@@ -3,7 +3,6 @@ package peer
 import (
 	"bufio"
 	"crypto/tls"
-	"errors"
 	"net"
 )
 
@@ -12,38 +11,69 @@ const linkBuffer = 16 << 10
 
 // carrier is a connection to a node whose identity TLS has proved.
 type carrier struct {
-	num   uint64
-	peer  NodeID
-	ca    caKey
-	entry *neighbour
-	wire  *wire
-	tls   *tls.Conn
-	in    *bufio.Reader
+	num     uint64
+	peer    NodeID
+	ca      caKey
+	dialled string // the address, if we dialled it
+	entry   *neighbour
+	wire    *wire
+	tls     *tls.Conn
+	in      *bufio.Reader
+
+	// The reader's, once a link is on it.
+	begun bool   // a record has come
+	next  uint64 // where the last record ended
+	left  int    // bytes of the current record not handed up yet
 }
 
-// carrier takes a connection into the host's books. meet takes it out.
-func (h *Host) carrier(w *wire, tc *tls.Conn, id NodeID, ca caKey) *carrier {
+// follow checks that r comes next, for a link that has received so many bytes,
+// and how many of the record's bytes these hold already.
+func (c *carrier) follow(r record, received uint64) (known int, err error) {
+	known, err = r.follows(c.next, !c.begun, received)
+	c.begun, c.next = true, r.start+uint64(r.length)
+	return known, err
+}
+
+// writeOut writes pieces with as few system calls as may be.
+func (c *carrier) writeOut(pieces [][]byte) error {
+	c.wire.hold()
+	var err error
+	for _, p := range pieces {
+		if _, err = c.tls.Write(p); err != nil {
+			break
+		}
+	}
+	if ferr := c.wire.flush(); err == nil {
+		err = ferr
+	}
+	return err
+}
+
+// carrier takes a connection into the host's books. meet takes it out. addr is
+// empty if we did not dial it.
+func (h *Host) carrier(d *dialled, addr string) *carrier {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.carriers++
-	n := h.neighbour(id)
+	n := h.neighbour(d.id)
 	n.busy++
 	return &carrier{
-		num:   h.carriers,
-		peer:  id,
-		ca:    ca,
-		entry: n,
-		wire:  w,
-		tls:   tc,
-		in:    bufio.NewReaderSize(tc, linkBuffer),
+		num:     h.carriers,
+		peer:    d.id,
+		ca:      d.ca,
+		dialled: addr,
+		entry:   n,
+		wire:    d.wire,
+		tls:     d.tls,
+		in:      bufio.NewReaderSize(d.tls, linkBuffer),
 	}
 }
 
 // meet is the handshake after TLS, for both sides. It returns a link that has
-// begun, which announce must be called with, or the reason why there is none on
-// this connection, which the caller closes then; errStale: there is, or will be,
-// one on another connection.
-func (h *Host) meet(c *carrier) (l *Link, err error) {
+// begun, which announce must be called with; or nil, when the connection carries
+// a link that was there; or the reason why it carries none, and the caller
+// closes it then; errStale: there is, or will be, a link on another connection.
+func (h *Host) meet(c *carrier) (made *Link, err error) {
 	defer func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -58,17 +88,17 @@ func (h *Host) meet(c *carrier) (l *Link, err error) {
 		return nil, err
 	}
 	if c.entry.slot.lower {
-		l, err = h.rule(c, peer)
+		made, err = h.rule(c, peer)
 	} else {
-		l, err = h.obey(c, peer)
+		made, err = h.obey(c, peer)
 	}
-	if err != nil {
+	if err != nil || made == nil {
 		return nil, err
 	}
-	if !l.start() {
+	if !made.start() {
 		return nil, ErrClosed
 	}
-	return l, nil
+	return made, nil
 }
 
 // exchange sends our HELLO and reads the peer's.
@@ -83,8 +113,13 @@ func (h *Host) exchange(c *carrier) (*hello, error) {
 	return peer, serr
 }
 
+// sendHello fails with errStale when we dialled for a link that is back by now.
 func (h *Host) sendHello(c *carrier) error {
 	h.mu.Lock()
+	if c.dialled != "" && c.entry.slot.carrier != 0 {
+		h.mu.Unlock()
+		return errStale
+	}
 	h.number++
 	own := hello{
 		node:      h.id,
@@ -95,7 +130,11 @@ func (h *Host) sendHello(c *carrier) error {
 		addr:      h.advertised(),
 	}
 	c.entry.slot.greet(&own)
+	l := c.entry.link
 	h.mu.Unlock()
+	if l != nil && l.id == own.held {
+		own.received = l.Stats().Received
+	}
 	_, err := c.tls.Write(own.append(nil))
 	return err
 }
@@ -112,14 +151,20 @@ func (h *Host) readHello(c *carrier) (*hello, error) {
 }
 
 // rule is the handshake's second half on the side of the lower ID.
-func (h *Host) rule(c *carrier, peer *hello) (*Link, error) {
+func (h *Host) rule(c *carrier, peer *hello) (made *Link, err error) {
 	for again := false; ; again = true {
 		h.mu.Lock()
 		h.number++
-		a, ended := c.entry.slot.decide(c.num, peer, h.number, newLinkID())
-		old := c.entry.link
+		a, ended := c.entry.slot.decide(c.num, c.dialled != "", peer, h.number, newLinkID())
+		held := c.entry.link
 		h.mu.Unlock()
-		h.replaced(old, ended)
+		givenUp(held, ended)
+		if a.kind == answerResume {
+			if held == nil || held.id != a.link {
+				return nil, errStale // it is just being ended
+			}
+			a.received = held.detach(a.number)
+		}
 		if _, err := c.tls.Write(a.encode()); err != nil {
 			return nil, err
 		}
@@ -127,11 +172,12 @@ func (h *Host) rule(c *carrier, peer *hello) (*Link, error) {
 		case a.kind == answerStale:
 			return nil, errStale
 		case a.kind == answerNew:
-			return h.confirmed(c, peer)
+			return h.confirmed(c, peer, a.number)
+		case a.kind == answerResume:
+			return nil, h.resumed(c, held, a.number)
 		case again:
 			return nil, protocolError("a second HELLO holds a link that is gone")
 		}
-		var err error
 		if peer, err = h.readHello(c); err != nil {
 			return nil, err
 		}
@@ -139,27 +185,46 @@ func (h *Host) rule(c *carrier, peer *hello) (*Link, error) {
 }
 
 // confirmed waits for the confirmation of a new link.
-func (h *Host) confirmed(c *carrier, peer *hello) (*Link, error) {
+func (h *Host) confirmed(c *carrier, peer *hello, number uint64) (*Link, error) {
 	a, err := readAnswer(c.in)
 	if err != nil {
 		return nil, err
 	}
-	l := newLink(h, c, linkID{}, peer)
+	l := newLink(h, c, a.link, number, peer)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.admissible(c); err != nil {
+	if err := h.agree(c, a); err != nil {
 		return nil, err
 	}
-	if err := c.entry.slot.confirm(c.num, a); err != nil {
-		return nil, err
-	}
-	l.id = a.link
 	c.entry.link = l
 	return l, nil
 }
 
+// resumed waits for the confirmation that a link goes on on c.
+func (h *Host) resumed(c *carrier, l *Link, number uint64) error {
+	a, err := readAnswer(c.in)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	err = h.agree(c, a)
+	h.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return l.attach(c, number, a.received)
+}
+
+// agree takes a confirmation. Under h.mu.
+func (h *Host) agree(c *carrier, a answer) error {
+	if err := h.admissible(c); err != nil {
+		return err
+	}
+	return c.entry.slot.confirm(c.num, a)
+}
+
 // obey is the handshake's second half on the side of the higher ID.
-func (h *Host) obey(c *carrier, peer *hello) (*Link, error) {
+func (h *Host) obey(c *carrier, peer *hello) (made *Link, err error) {
 	for again := false; ; again = true {
 		a, err := readAnswer(c.in)
 		if err != nil {
@@ -168,43 +233,57 @@ func (h *Host) obey(c *carrier, peer *hello) (*Link, error) {
 		switch {
 		case a.kind == answerStale:
 			return nil, errStale
-		case a.kind == answerNew:
+		case a.kind == answerNew || a.kind == answerResume:
 			return h.confirm(c, peer, a)
-		case a.kind == answerGone && !again:
-			h.gone(c.entry, a.link)
-			if err := h.sendHello(c); err != nil {
-				return nil, err
-			}
-		default:
+		case again:
 			return nil, protocolErrorf("answer %d came", a.kind)
+		}
+		h.mu.Lock()
+		held := c.entry.link
+		h.mu.Unlock()
+		givenUp(held, a.link)
+		if err := h.sendHello(c); err != nil {
+			return nil, err
 		}
 	}
 }
 
-// confirm takes a new link and confirms it.
-func (h *Host) confirm(c *carrier, peer *hello, a answer) (*Link, error) {
-	l := newLink(h, c, a.link, peer)
+// confirm takes a NEW or RESUME and confirms it.
+func (h *Host) confirm(c *carrier, peer *hello, a answer) (made *Link, err error) {
+	if a.kind == answerNew {
+		made = newLink(h, c, a.link, a.number, peer)
+	}
 	h.mu.Lock()
-	old := c.entry.link
-	err := h.admissible(c)
-	var ended uint64
-	if err == nil {
+	held := c.entry.link
+	var ended linkID
+	if err = h.admissible(c); err == nil {
 		ended, err = c.entry.slot.accept(c.num, a)
 	}
-	if err == nil {
-		c.entry.link = l
+	if err == nil && made != nil {
+		c.entry.link = made
 	}
-	yes := answer{kind: answerNew, link: a.link, number: h.number}
+	yes := answer{kind: a.kind, link: a.link, number: h.number}
 	h.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	h.replaced(old, ended)
+	givenUp(held, ended)
+	if made == nil {
+		if held == nil || held.id != a.link {
+			return nil, errStale // it is just being ended
+		}
+		yes.received = held.detach(a.number)
+	}
 	if _, err := c.tls.Write(yes.encode()); err != nil {
-		l.end(lost(c.peer, err))
+		if made != nil {
+			made.end(lost(c.peer, err))
+		}
 		return nil, err
 	}
-	return l, nil
+	if made == nil {
+		return nil, held.attach(c, a.number, a.received)
+	}
+	return made, nil
 }
 
 // admissible says why a verified connection can't become a link after all.
@@ -219,20 +298,10 @@ func (h *Host) admissible(c *carrier) error {
 	return nil
 }
 
-// replaced ends a link whose place on connection num another one takes.
-func (h *Host) replaced(old *Link, num uint64) {
-	if old != nil && num != 0 && old.num == num {
-		old.end(lost(old.info.ID, errors.New("the peer has given the link up")))
-	}
-}
-
-// gone ends the link that the peer says is no more.
-func (h *Host) gone(n *neighbour, id linkID) {
-	h.mu.Lock()
-	l := n.link
-	h.mu.Unlock()
+// givenUp ends link l if it is the one with this ID, which the peer has given up.
+func givenUp(l *Link, id linkID) {
 	if l != nil && l.id == id {
-		l.end(lost(l.info.ID, errors.New("the peer has given the link up")))
+		l.end(lost(l.info.ID, errGivenUp))
 	}
 }
 

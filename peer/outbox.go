@@ -14,7 +14,8 @@ const segmentSize = 256 << 10
 //	acked <= taken <= end,  written <= taken
 //
 // Memory is given back only below both acked and written: a peer that
-// acknowledges what is still being written must not make us use it again.
+// acknowledges what is still being written must not make us use it again. On a
+// new connection taken goes back to where the peer stands: rewind.
 type outbox struct {
 	pool      *segmentPool
 	maxSegs   int // bound on segments
@@ -30,11 +31,14 @@ type outbox struct {
 	taken   uint64 // handed out to be written
 	written uint64 // their write is over
 	acked   uint64 // the peer has them
+	sent    uint64 // taken at least once
+	resent  uint64 // taken once more than that, or about to be
 }
 
 type segment struct {
-	buf []byte // cap is segmentSize, never grown
-	end uint64 // stream offset behind its last byte
+	buf  []byte // cap is segmentSize, never grown
+	from int    // where in it the first record starts; what is before is void
+	end  uint64 // stream offset behind its last byte
 }
 
 func newOutbox(pool *segmentPool, maxSegs, maxRecord int) *outbox {
@@ -99,35 +103,79 @@ func (o *outbox) closeRecord() {
 	o.open = -1
 }
 
-// take hands out everything not taken yet, as pieces to be written one after the
-// other, with received in every record. Until wrote is called they stay as they
-// are.
-func (o *outbox) take(pieces [][]byte, received uint64) [][]byte {
+// take hands out what is not taken yet, whole records until there are limit
+// bytes, as pieces to be written one after the other, with received in every
+// record. Until wrote is called they stay as they are.
+func (o *outbox) take(pieces [][]byte, limit int, received uint64) [][]byte {
+	if o.taken == o.end {
+		return pieces
+	}
 	if o.open >= 0 {
 		o.closeRecord()
 	}
-	for ; o.next < len(o.segs); o.next, o.nextAt = o.next+1, 0 {
+	until := o.taken + uint64(limit)
+	defer func() { o.sent = max(o.sent, o.taken) }()
+	for {
 		buf := o.segs[o.next].buf
-		for at := o.nextAt; at < len(buf); {
-			r, err := parseRecord(buf[at : at+recordHead])
-			if err != nil {
-				panic("peer: " + err.Error()) // our own memory, our own header
-			}
+		at := o.nextAt
+		for at < len(buf) && o.taken < until {
+			r := ownRecord(buf[at:])
 			r.received = received
 			r.put(buf[at:])
 			at += recordHead + int(r.length)
+			o.taken += uint64(r.length)
 		}
-		if len(buf) > o.nextAt {
-			pieces = append(pieces, buf[o.nextAt:len(buf):len(buf)])
+		if at > o.nextAt {
+			pieces = append(pieces, buf[o.nextAt:at:at])
 		}
-		if o.next == len(o.segs)-1 {
-			// More may be appended to this one.
-			o.nextAt = len(buf)
+		o.nextAt = at
+		// More may be appended to the last one.
+		if at < len(buf) || o.next == len(o.segs)-1 {
+			return pieces
+		}
+		o.next, o.nextAt = o.next+1, 0
+	}
+}
+
+// ownRecord parses a header in our own memory.
+func ownRecord(b []byte) record {
+	r, err := parseRecord(b[:recordHead])
+	if err != nil {
+		panic("peer: " + err.Error())
+	}
+	return r
+}
+
+// rewind goes back to what the peer has acknowledged: what was taken beyond that
+// will be taken again. No write may be going on. A record of which the peer has
+// a part is cut, by a header right before the first byte that it lacks: nothing
+// that it has is sent again, so a connection that breaks early still brings the
+// stream forward.
+func (o *outbox) rewind() {
+	if o.taken == o.acked {
+		return
+	}
+	if o.open >= 0 {
+		o.closeRecord()
+	}
+	o.resent += o.taken - o.acked
+	o.taken, o.written = o.acked, o.acked
+	o.next = 0
+	for o.segs[o.next].end <= o.acked {
+		o.next++
+	}
+	s := o.segs[o.next]
+	for {
+		r := ownRecord(s.buf[s.from:])
+		if skip := o.acked - r.start; skip < uint64(r.length) {
+			s.from += int(skip)
+			r.start, r.length = r.start+skip, r.length-uint32(skip)
+			r.put(s.buf[s.from:])
 			break
 		}
+		s.from += recordHead + int(r.length)
 	}
-	o.taken = o.end
-	return pieces
+	o.nextAt = s.from
 }
 
 // wrote says that the write of everything taken is over, well or not.
@@ -164,7 +212,7 @@ func (o *outbox) free() {
 		o.next -= n
 	}
 	if len(o.segs) == 1 && limit == o.end {
-		o.segs[0].buf = o.segs[0].buf[:0]
+		o.segs[0].buf, o.segs[0].from = o.segs[0].buf[:0], 0
 		o.next, o.nextAt, o.open = 0, 0, -1
 	}
 }

@@ -14,7 +14,7 @@ func (s *segmentPool) get() *segment {
 }
 
 func (s *segmentPool) put(g *segment) {
-	g.buf, g.end = g.buf[:0], 0
+	g.buf, g.from, g.end = g.buf[:0], 0, 0
 	s.p.Put(g)
 }
 

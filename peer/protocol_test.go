@@ -77,7 +77,7 @@ func TestBadRecords(t *testing.T) {
 	links := make(chan *Link, 1)
 	h := testHost(t, GenerateKey(), collect(links))
 	data := record{kind: recordData, length: 5}
-	for name, f := range map[string]func(l *line){
+	bad := map[string]func(l *line){
 		"gap":             func(l *line) { l.record(record{kind: recordData, length: 5, start: 1}, "hello") },
 		"repeated":        func(l *line) { l.record(data, "hello"); l.record(data, "hello") },
 		"ack out of turn": func(l *line) { l.record(record{kind: recordAck, start: 4}, "") },
@@ -85,10 +85,9 @@ func TestBadRecords(t *testing.T) {
 		"empty":           func(l *line) { l.record(record{kind: recordData}, "") },
 		"huge":            func(l *line) { l.record(record{kind: recordData, length: 1<<32 - 1}, "hello") },
 		"acks the future": func(l *line) { l.record(record{kind: recordAck, received: 1}, "") },
-		"ends in a head":  func(l *line) { l.put(make([]byte, 3)); _ = l.CloseWrite() },
-		"ends in a body":  func(l *line) { l.record(data, "hel"); _ = l.CloseWrite() },
-		"not TLS":         func(l *line) { _, _ = io.WriteString(l.NetConn(), strings.Repeat("x", 100)) },
-	} {
+		"bye too early":   func(l *line) { l.record(record{kind: recordBye, start: 1}, "") },
+	}
+	for name, f := range bad {
 		in := newInsider(t, h, name < "f")
 		l := in.dial(h)
 		l.link(h)
@@ -103,7 +102,34 @@ func TestBadRecords(t *testing.T) {
 	}
 }
 
-// The peer's clean end is told as io.EOF within ErrPeerLost, after its data.
+// A connection that ends without a goodbye is one that broke: the link is waited
+// for, for as long as the peer allows, then it ends by time-out.
+func TestBrokenConnections(t *testing.T) {
+	links := make(chan *Link, 1)
+	h := testHost(t, GenerateKey(), collect(links), func(c *Config) { c.tune.higher = time.Millisecond })
+	for name, f := range map[string]func(l *line){
+		"ends":           func(l *line) { _ = l.CloseWrite() },
+		"ends in a head": func(l *line) { l.put(make([]byte, 3)); _ = l.CloseWrite() },
+		"ends in a body": func(l *line) { l.record(record{kind: recordData, length: 5}, "hel"); _ = l.CloseWrite() },
+		"not TLS":        func(l *line) { _, _ = io.WriteString(l.NetConn(), strings.Repeat("x", 100)) },
+		"reset":          func(l *line) { _ = l.NetConn().(*net.TCPConn).SetLinger(0); _ = l.NetConn().Close() },
+	} {
+		l := newInsider(t, h, name == "ends").dial(h)
+		l.link(h, func(h *hello) { h.resume = 20 * time.Millisecond })
+		mine := receive(t, links)
+		f(l)
+		b, err := io.ReadAll(readerOnly{mine})
+		var late *ResumeError
+		if !errors.Is(err, ErrPeerLost) || !errors.As(err, &late) || !isTimeout(err) || len(b) > 3 {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+		if s := mine.Stats(); s.Breaks != 1 || s.Broken {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
+
+// The peer's goodbye is told as io.EOF within ErrPeerLost, after its data.
 func TestPeerEndsLink(t *testing.T) {
 	links := make(chan *Link, 1)
 	h := testHost(t, GenerateKey(), collect(links))
@@ -111,7 +137,7 @@ func TestPeerEndsLink(t *testing.T) {
 	l.link(h)
 	mine := receive(t, links)
 	l.record(record{kind: recordData, length: 5}, "hello")
-	_ = l.Close()
+	l.record(record{kind: recordBye, start: 5}, "")
 	b, err := io.ReadAll(readerOnly{mine})
 	if string(b) != "hello" || !errors.Is(err, ErrPeerLost) || !errors.Is(err, io.EOF) {
 		t.Errorf("%q, %v", b, err)
@@ -210,11 +236,11 @@ func TestReceivedIsAcknowledged(t *testing.T) {
 	}
 }
 
-// Quiet links say that they are there; silent ones end, by time-out.
+// Quiet links say that they are there; silent ones break.
 func TestHeartbeatAndSilence(t *testing.T) {
 	links := make(chan *Link, 1)
 	h := testHost(t, GenerateKey(), collect(links), func(c *Config) {
-		c.tune.heartbeat, c.tune.silence = 30*time.Millisecond, time.Second
+		c.tune.heartbeat, c.tune.silence, c.tune.higher = 30*time.Millisecond, time.Second, time.Millisecond
 	})
 	l := newInsider(t, h, true).dial(h)
 	l.link(h)
@@ -237,9 +263,8 @@ func TestHeartbeatAndSilence(t *testing.T) {
 	// Then we say nothing more, though we go on reading.
 	l.wantClosed()
 	receive(t, mine.Done())
-	var ne net.Error
-	if err := mine.Err(); !errors.Is(err, ErrPeerLost) || !errors.As(err, &ne) || !ne.Timeout() {
-		t.Errorf("got %v", err)
+	if err := mine.Err(); mine.Stats().Breaks != 1 || !isTimeout(err) {
+		t.Errorf("%+v, %v", mine.Stats(), err)
 	}
 }
 

@@ -1,38 +1,94 @@
 package peer
 
 import (
+	"errors"
+	"fmt"
 	"io"
 )
 
 // Read reads the next bytes of the stream, straight from the connection. It
 // also takes in what the peer says about the link itself, so somebody should be
-// reading as long as the link lives. One caller at a time. After the link has
-// ended it returns what Err says.
+// reading as long as the link lives. One caller at a time. It waits while the
+// link is broken. After the link has ended it returns what Err says.
 func (l *Link) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, l.Err()
 	}
-	for l.left == 0 {
-		if err := l.readRecord(); err != nil {
-			return 0, l.broken(err)
+	for {
+		n, err := l.readFrom(l.from, p)
+		if n > 0 && l.count(l.from, n) {
+			return n, nil
+		}
+		if err != nil {
+			l.failed(l.from, err)
+		}
+		if l.from = l.carrier(); l.from == nil {
+			return 0, l.Err()
 		}
 	}
-	n, err := l.in.Read(p[:min(len(p), l.left)])
+}
+
+// carrier waits for a connection. nil: the link has ended.
+func (l *Link) carrier() *carrier {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.on == nil && l.err == nil {
+		l.came.Wait()
+	}
+	return l.on
+}
+
+// count counts bytes that were read from a connection, if the link is still on it:
+// if not, the peer will send them again, or has been told that it must.
+func (l *Link) count(c *carrier, n int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.on != c {
+		return false
+	}
+	l.received += uint64(n)
+	if l.received-l.asked >= ackEvery {
+		l.asked = l.received
+		l.ackDue = true
+		l.work.Signal()
+	}
+	return true
+}
+
+// failed acts on an error of reading from a connection.
+func (l *Link) failed(c *carrier, err error) {
+	var broken protocolError
+	switch {
+	case errors.Is(err, errGoodbye):
+		l.mu.Lock()
+		l.told = true
+		l.mu.Unlock()
+		l.end(lost(l.info.ID, err))
+	case errors.As(err, &broken):
+		l.end(lost(l.info.ID, err))
+	default:
+		l.broke(c, mismatch(err))
+	}
+}
+
+// readFrom reads stream bytes from a connection.
+func (l *Link) readFrom(c *carrier, p []byte) (int, error) {
+	for c.left == 0 {
+		if err := l.readRecord(c); err != nil {
+			return 0, err
+		}
+	}
+	n, err := c.in.Read(p[:min(len(p), c.left)])
 	if n == 0 {
-		return 0, l.broken(noEOF(err))
+		return 0, noEOF(err)
 	}
-	l.left -= n
-	got := l.received.Add(uint64(n))
-	if got-l.asked >= ackEvery {
-		l.asked = got
-		l.nudge()
-	}
+	c.left -= n
 	return n, nil
 }
 
 // readRecord reads one record's header and acts on it.
-func (l *Link) readRecord() error {
-	b, err := l.in.Peek(recordHead)
+func (l *Link) readRecord(c *carrier) error {
+	b, err := c.in.Peek(recordHead)
 	if err != nil {
 		if len(b) > 0 {
 			err = noEOF(err)
@@ -43,43 +99,47 @@ func (l *Link) readRecord() error {
 	if err != nil {
 		return err
 	}
-	if err := r.follows(l.received.Load()); err != nil {
+	if _, err := c.in.Discard(recordHead); err != nil {
 		return err
 	}
-	if _, err := l.in.Discard(recordHead); err != nil {
+	skip, err := l.hear(c, r)
+	if err != nil {
 		return err
 	}
-	l.left = int(r.length)
-	return l.acknowledge(r.received)
-}
-
-// acknowledge takes the peer's word on what it has received.
-func (l *Link) acknowledge(received uint64) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	before := l.out.acked
-	if err := l.out.ack(received); err != nil {
-		return err
+	if r.kind == recordBye {
+		return errGoodbye
 	}
-	if received > before && l.ticket != l.turn {
-		l.room.Broadcast()
+	if _, err := c.in.Discard(skip); err != nil {
+		return noEOF(err)
 	}
+	c.left = int(r.length) - skip
 	return nil
 }
 
-// nudge has the flusher say how much was received.
-func (l *Link) nudge() {
+// hear takes in what a record's header says, if the link is still on its
+// connection: what the peer has received, and where the record stands. The first
+// records on a connection may begin with bytes that we have, so many to skip.
+func (l *Link) hear(c *carrier, r record) (skip int, err error) {
 	l.mu.Lock()
-	l.ackDue = true
-	l.work.Signal()
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	if l.on != c {
+		return 0, errReplaced
+	}
+	if skip, err = c.follow(r, l.received); err != nil {
+		return 0, err
+	}
+	before := l.out.acked
+	if err := l.out.ack(r.received); err != nil {
+		return 0, err
+	}
+	if r.received > before && l.ticket != l.turn {
+		l.room.Broadcast()
+	}
+	return skip, nil
 }
 
-// broken ends the link because reading failed, and returns what Read returns.
-func (l *Link) broken(err error) error {
-	l.end(lost(l.info.ID, mismatch(err)))
-	return l.Err()
-}
+// errGoodbye ends a link that the peer has ended: the clean end of its stream.
+var errGoodbye = fmt.Errorf("the peer has closed the link (%w)", io.EOF)
 
 // noEOF makes an end in the middle of something an unexpected one.
 func noEOF(err error) error {

@@ -8,14 +8,15 @@ import "encoding/binary"
 //	type u8 | length u32 of the payload | start u64 | received u64 | payload
 //
 // start is the stream offset of the payload's first byte, received the number
-// of stream bytes that the sender of the record has received. ACK has no
-// payload; it acknowledges, and is the heartbeat; its start is the offset of the
-// next DATA.
+// of stream bytes that the sender of the record has received. ACK and BYE have no
+// payload; their start is the offset of the next DATA. ACK acknowledges, and is
+// the heartbeat. BYE is the last record: its sender has ended the link.
 const (
 	recordHead = 1 + 4 + 8 + 8
 
 	recordData = 1
 	recordAck  = 2
+	recordBye  = 3
 
 	// maxRecord is the longest payload that we take.
 	maxRecord = 256 << 10
@@ -54,9 +55,9 @@ func parseRecord(b []byte) (record, error) {
 		if r.length == 0 || r.length > maxRecord {
 			return record{}, protocolErrorf("DATA of %d bytes", r.length)
 		}
-	case recordAck:
+	case recordAck, recordBye:
 		if r.length != 0 {
-			return record{}, protocolErrorf("ACK of %d bytes", r.length)
+			return record{}, protocolErrorf("record of type %d with %d bytes", r.kind, r.length)
 		}
 	default:
 		return record{}, protocolErrorf("record of type %d", r.kind)
@@ -64,10 +65,13 @@ func parseRecord(b []byte) (record, error) {
 	return r, nil
 }
 
-// follows checks that r is the next record of a stream that stands at position.
-func (r record) follows(position uint64) error {
-	if r.start != position {
-		return protocolErrorf("record starts at %d, want %d", r.start, position)
+// follows checks that r comes next on a connection, where the last record ended
+// at next, or is the first of it, and how many of its bytes are known already to
+// who has received so many. The first one may begin with such bytes, and may hold
+// no others; a gap is never right.
+func (r record) follows(next uint64, first bool, received uint64) (known int, err error) {
+	if (!first && r.start != next) || r.start > received {
+		return 0, protocolErrorf("record starts at %d, want %d", r.start, max(next, received))
 	}
-	return nil
+	return int(min(received-r.start, uint64(r.length))), nil
 }

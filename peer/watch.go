@@ -12,8 +12,8 @@ const (
 	lateWatch = time.Second
 )
 
-// watch sends heartbeats on quiet links and ends silent ones, until the host
-// closes.
+// watch sends heartbeats on quiet links and breaks silent connections, until the
+// host closes.
 func (h *Host) watch() {
 	t := time.NewTimer(0)
 	defer t.Stop()
@@ -28,8 +28,8 @@ func (h *Host) watch() {
 		late := now-due > lateWatch
 		wait := h.cfg.tune.heartbeat
 		for _, l := range h.Links() {
-			if late {
-				l.wire.restart(now)
+			if c := l.current(); c != nil && late {
+				c.wire.restart(now)
 			}
 			wait = min(wait, l.check(now))
 		}
@@ -42,9 +42,13 @@ func (h *Host) watch() {
 // check does what is due on the link and returns when to look again.
 func (l *Link) check(now time.Duration) time.Duration {
 	t := &l.host.cfg.tune
-	v := judge(l.wire.silent(now), now-time.Duration(l.wrote.Load()), t.silence, t.heartbeat)
+	c := l.current()
+	if c == nil {
+		return t.heartbeat
+	}
+	v := judge(c.wire.silent(now), now-time.Duration(l.wrote.Load()), t.silence, t.heartbeat)
 	if v.silent {
-		l.end(lost(l.info.ID, silenceError{}))
+		l.broke(c, silenceError{})
 		return t.heartbeat
 	}
 	if v.beat {

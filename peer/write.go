@@ -1,6 +1,9 @@
 package peer
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
 const (
 	// A flush holds at most so many bytes: what one flush takes is what everybody
@@ -18,9 +21,9 @@ const (
 // nothing of another call comes between them. It returns when they are in the
 // link's buffer, from where they are sent at once; both slices may be used
 // again. It blocks only while there is no room: 4 MiB written and not
-// acknowledged, or as much waiting as one flush takes. Together they may have
-// 128 KiB. After the link's end it returns what Err says, and nothing is known
-// about frames written before.
+// acknowledged, or as much waiting as one flush takes; so also when the link is
+// broken for long. Together they may have 128 KiB. After the link's end it
+// returns what Err says, and nothing is known about frames written before.
 func (l *Link) WriteFrame(head, body []byte) error {
 	n := len(head) + len(body)
 	if n > maxFrame {
@@ -57,19 +60,21 @@ func (l *Link) fits(n int) bool {
 	return (waiting == 0 || waiting+n <= l.cap) && l.out.fits(n)
 }
 
-// flusher writes whatever has gathered when its last write is done, until the
-// link ends.
+// flusher writes whatever has gathered when its last write is done, to whatever
+// connection there is, until the link ends. Then it says goodbye.
 func (l *Link) flusher() {
 	var pieces [][]byte
 	var ack [recordHead]byte
 	for {
 		var n int
-		pieces, n = l.gathered(pieces[:0], ack[:])
-		if len(pieces) == 0 {
+		var c *carrier
+		pieces, n, c = l.gathered(pieces[:0], ack[:])
+		if c == nil {
+			l.farewell()
 			return
 		}
 		begin := l.host.clock.now()
-		err := l.writeOut(pieces)
+		err := c.writeOut(pieces)
 		end := l.host.clock.now()
 		l.wrote.Store(int64(end))
 		l.flushes.Add(1)
@@ -85,49 +90,66 @@ func (l *Link) flusher() {
 		}
 		l.mu.Unlock()
 		if err != nil {
-			l.end(lost(l.info.ID, mismatch(err)))
-			return
+			l.broke(c, mismatch(err))
 		}
 	}
 }
 
 // gathered waits for something to write and takes it: n stream bytes in pieces,
-// or an acknowledgement alone. No pieces: the link has ended.
-func (l *Link) gathered(pieces [][]byte, ack []byte) (_ [][]byte, n int) {
+// or an acknowledgement alone, for connection c. nil: the link has ended.
+func (l *Link) gathered(pieces [][]byte, ack []byte) (_ [][]byte, n int, c *carrier) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.err == nil && l.out.unsent() == 0 && !l.ackDue {
+	for l.err == nil && (l.on == nil || (l.out.unsent() == 0 && !l.ackDue && !l.rewind)) {
 		l.work.Wait()
 	}
 	if l.err != nil {
-		return nil, 0
+		return nil, 0, nil
+	}
+	if l.rewind {
+		l.out.rewind()
+		l.rewind = false
 	}
 	l.ackDue = false
-	received := l.received.Load()
-	if n = l.out.unsent(); n == 0 {
-		record{kind: recordAck, start: l.out.taken, received: received}.put(ack)
-		return append(pieces, ack), 0
+	before := l.out.taken
+	if l.out.unsent() == 0 {
+		record{kind: recordAck, start: before, received: l.received}.put(ack)
+		return append(pieces, ack), 0, l.on
 	}
-	pieces = l.out.take(pieces, received)
+	pieces = l.out.take(pieces, l.cap, l.received)
 	if l.ticket != l.turn {
 		l.room.Broadcast()
 	}
-	return pieces, n
+	return pieces, int(l.out.taken - before), l.on
 }
 
-// writeOut writes pieces with as few system calls as may be.
-func (l *Link) writeOut(pieces [][]byte) error {
-	l.wire.hold()
-	var err error
-	for _, p := range pieces {
-		if _, err = l.tls.Write(p); err != nil {
-			break
-		}
+// goodbyeLimit is how long the end of a link may take to be told.
+const goodbyeLimit = 250 * time.Millisecond
+
+// farewell tells the peer that the link has ended, and closes its connection.
+func (l *Link) farewell() {
+	l.mu.Lock()
+	c, told := l.last, l.told
+	bye := record{kind: recordBye, start: l.out.taken, received: l.received}
+	l.mu.Unlock()
+	if c == nil {
+		return
 	}
-	if ferr := l.wire.flush(); err == nil {
-		err = ferr
+	defer func() { _ = c.wire.Close() }()
+	if told || c.wire.SetDeadline(time.Now().Add(goodbyeLimit)) != nil {
+		return
 	}
-	return err
+	b := make([]byte, recordHead)
+	bye.put(b)
+	if _, err := c.tls.Write(b); err != nil {
+		return
+	}
+	// A socket that is closed while something is unread is reset, and a reset
+	// can overtake what was written: let the peer close first.
+	half, ok := c.wire.Conn.(interface{ CloseWrite() error })
+	if ok && half.CloseWrite() == nil {
+		_, _ = io.Copy(io.Discard, c.tls)
+	}
 }
 
 // adapt is the next flush cap after a flush of n bytes that took so long.

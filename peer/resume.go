@@ -1,0 +1,174 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"syscall"
+	"time"
+)
+
+const (
+	// Between two tries to bring a broken link back lies a random time around a
+	// pause that doubles.
+	firstPause = 50 * time.Millisecond
+	lastPause  = time.Second
+
+	// higherWaits is how much longer than the agreed time the node with the
+	// higher ID waits for a broken link: by then the other one, which decides,
+	// has brought it back or given it up.
+	higherWaits = 5 * time.Second
+)
+
+// errReplaced breaks a connection in whose place the peer wants another one.
+var errReplaced = errors.New("the peer goes on with another connection")
+
+// errGivenUp ends a link that the peer no longer holds.
+var errGivenUp = errors.New("the peer has given the link up")
+
+// broke takes the link off connection c, which carries nothing any more, and
+// sees to it that the link comes back. Nothing happens if c is not, or no
+// longer, what the link goes over.
+func (l *Link) broke(c *carrier, err error) {
+	l.mu.Lock()
+	if l.on != c || l.err != nil {
+		l.mu.Unlock()
+		return
+	}
+	l.on = nil
+	l.breaks++
+	l.brokenAt = l.host.clock.now()
+	ctx, lift := context.WithTimeout(l.host.ctx, l.resume)
+	l.lift = lift
+	l.mu.Unlock()
+	_ = c.wire.Close()
+	l.host.leave(c)
+	l.host.log.Info("link broken", "node", l.info.ID, "name", l.info.Name, "err", err)
+	if !l.host.spawn(func() { l.mend(ctx) }) {
+		l.end(ErrClosed)
+	}
+}
+
+// detach takes the link off its connection, if it has one, to put it on the one
+// that the answer with this number is about. No byte of the old one counts from
+// then on, so the position that it returns can be told.
+func (l *Link) detach(number uint64) (received uint64) {
+	l.mu.Lock()
+	l.number = max(l.number, number)
+	c := l.on
+	l.mu.Unlock()
+	if c != nil {
+		l.broke(c, errReplaced)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.received
+}
+
+// attach puts the link on connection c, from where the peer stands, unless it
+// was detached for a later answer than the one with this number.
+func (l *Link) attach(c *carrier, number, received uint64) error {
+	if err := c.wire.SetDeadline(time.Time{}); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	if l.err != nil || l.on != nil || l.number != number {
+		l.mu.Unlock()
+		return errStale
+	}
+	if err := l.out.ack(received); err != nil {
+		l.mu.Unlock()
+		l.end(lost(l.info.ID, err))
+		return err
+	}
+	now := l.host.clock.now()
+	away, resent := now-l.brokenAt, l.out.taken-l.out.acked
+	l.on, l.rewind, l.ackDue = c, true, true
+	l.wrote.Store(int64(now))
+	lift := l.lift
+	l.work.Broadcast()
+	l.room.Broadcast()
+	l.came.Broadcast()
+	l.mu.Unlock()
+	lift()
+	l.host.log.Info("link is back", "node", l.info.ID, "name", l.info.Name, "after", away.Round(time.Millisecond), "resent", resent)
+	return nil
+}
+
+// mend dials until ctx ends, which it does when the link is back or has ended, or
+// its time is over; then the link is given up.
+func (l *Link) mend(ctx context.Context) {
+	// One of the two begins, so that their connections do not cross each time.
+	first := time.Duration(0)
+	if !l.lower {
+		first = firstPause/2 + rand.N(firstPause)
+	}
+	pause := firstPause
+	t := time.NewTimer(first)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				l.giveUp(&ResumeError{Waited: l.resume})
+			}
+			return
+		}
+		if l.addr == "" {
+			continue // it can't be dialled: the peer must
+		}
+		if err := l.redial(ctx); l.hopeless(err) {
+			l.giveUp(err)
+		}
+		t.Reset(pause/2 + rand.N(pause))
+		pause = min(2*pause, lastPause)
+	}
+}
+
+// giveUp ends the link if it is still broken.
+func (l *Link) giveUp(err error) {
+	if l.Broken() {
+		l.end(lost(l.info.ID, err))
+	}
+}
+
+// redial is one try. ctx ends it while it connects; a handshake that has begun
+// goes on, since it may be what brings the link back.
+func (l *Link) redial(ctx context.Context) error {
+	h := l.host
+	d, err := h.dial(ctx, l.addr, alpnLink)
+	if err != nil {
+		return err
+	}
+	if err := d.is(h.id, l.info.ID); err != nil {
+		_ = d.wire.Close()
+		return err
+	}
+	stop := context.AfterFunc(h.ctx, func() { _ = d.wire.Close() })
+	defer stop()
+	made, err := h.meet(h.carrier(d, l.addr))
+	if err != nil {
+		_ = d.wire.Close()
+		return err
+	}
+	if made != nil {
+		h.announce(made)
+	}
+	return nil
+}
+
+// hopeless reports whether the outcome of a redial means that the link will not
+// come back: another process answers, or one that holds another key, or nobody
+// where gossip says that the node is dead.
+func (l *Link) hopeless(err error) bool {
+	var other *WrongNodeError
+	switch {
+	case errors.As(err, &other), errors.Is(err, ErrKeyMismatch):
+		return true
+	case errors.Is(err, syscall.ECONNREFUSED):
+		dead := l.host.cfg.Dead
+		return dead != nil && dead(l.info.ID)
+	}
+	return false
+}
