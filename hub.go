@@ -27,6 +27,8 @@ type hub struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // dialling goroutines
 
+	turns sync.Mutex // of turned
+
 	mu       sync.Mutex // guards what follows
 	sessions map[peer.NodeID]*remote
 	dialling map[peer.NodeID]bool
@@ -71,7 +73,7 @@ func newHub(cfg peer.Config, changed func(), before func(*chanref.Table) error) 
 		}
 	}
 	// Peers may come, and addLink be called, before NewHost has returned.
-	cfg.OnLink = h.addLink
+	cfg.OnLink, cfg.OnBreak = h.addLink, h.turned
 	host, err := peer.NewHost(cfg)
 	if err != nil {
 		h.cancel()
@@ -96,7 +98,21 @@ func (h *hub) addLink(l *peer.Link) {
 	r.session = mux.New(l, l.Lower(), h, mux.Config{Logger: h.log, Peer: r})
 	h.sessions[r.info.ID] = r
 	h.mu.Unlock()
+	h.turned(l)
 	h.changed()
+}
+
+// turned tells the sources whether the receivers behind a link can be reached.
+func (h *hub) turned(l *peer.Link) {
+	h.mu.Lock()
+	r := h.sessions[l.Remote().ID]
+	h.mu.Unlock()
+	if r == nil || r.link != l {
+		return // addLink will look
+	}
+	h.turns.Lock() // what is told last is what is so
+	defer h.turns.Unlock()
+	h.table.Away(r.session, l.Broken())
 }
 
 // The hub is the handler of its sessions.

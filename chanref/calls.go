@@ -222,7 +222,7 @@ func (s *Source[T]) answer() {
 	if len(s.waits) > 0 {
 		live := 0
 		for _, l := range s.d.lanes {
-			if l.live {
+			if l.live && !l.away {
 				live++
 			}
 		}

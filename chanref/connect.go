@@ -32,11 +32,23 @@ func (s *Source[T]) Connect(session *mux.Session, target mux.Target, node string
 		}
 		delete(s.refused, target)
 		o := &outlet[T]{src: s, session: session, target: target, node: node, plain: s.cfg.Plain || session.Local}
-		o.lane.o, o.lossy = o, s.cfg.Lossy
+		o.lane.o, o.lossy, o.away = o, s.cfg.Lossy, s.table.isAway(session)
 		s.d.add(&o.lane)
 		open := s.open()
 		open.Target = target
 		o.out = session.Open(open, o)
+	})
+}
+
+// away says that the receivers of a session can't be reached, or can again.
+func (s *Source[T]) away(session *mux.Session, away bool) {
+	s.call(func() {
+		for _, l := range s.d.lanes {
+			if l.o.session == session {
+				l.away = away
+				s.giveHeld(l)
+			}
+		}
 	})
 }
 
@@ -133,7 +145,7 @@ func (s *Source[T]) stall() Stall {
 	st := Stall{Sent: s.text}
 	opening := ""
 	for _, l := range s.d.lanes {
-		if l.live {
+		if l.live && !l.away {
 			st.Reason = StallFull
 			return st
 		}

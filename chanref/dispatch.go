@@ -25,13 +25,19 @@ type lane[T any] struct {
 	used               uint64        // when it last got a value, by dispatch.clock
 	live               bool          // accepted by the receiver
 	blocked            bool          // no room for bytes
+	away               bool          // its link is broken
 	lossy              bool          // never waited for
 	held               *item[T]      // lossy, no room: the newest value, which goes as soon as there is
 	index              int           // in dispatch.lanes
 	o                  *outlet[T]    // the stream itself, not looked at here
 }
 
-func (l *lane[T]) room() bool { return l.live && !l.blocked && l.sent < l.limit }
+// room says whether the next value may go to l. A receiver behind a broken link
+// does not count, for who knows for how long; one that is lossy is not waited
+// for in either case, and loses less so.
+func (l *lane[T]) room() bool {
+	return l.live && !l.blocked && (!l.away || l.lossy) && l.sent < l.limit
+}
 
 // maxAhead bounds how many values a source keeps for one receiver, whatever
 // limit that one gives.

@@ -96,7 +96,11 @@ func (m *dispatchModel) step() {
 		}
 	case 15:
 		if l := m.lane(); l != nil {
-			l.l.blocked = !l.l.blocked
+			if m.byte()%2 == 0 {
+				l.l.blocked = !l.l.blocked
+			} else {
+				l.l.away = !l.l.away
+			}
 		}
 	}
 }
@@ -106,7 +110,7 @@ func (m *dispatchModel) step() {
 func (m *dispatchModel) best() *modelLane {
 	var free []*modelLane
 	for _, l := range m.lanes {
-		if l.l.live && !l.l.blocked && l.sent < l.limit {
+		if l.l.live && !l.l.blocked && !l.l.away && l.sent < l.limit {
 			free = append(free, l)
 		}
 	}

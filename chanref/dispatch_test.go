@@ -24,7 +24,7 @@ func TestDispatchPrograms(t *testing.T) {
 	}{{name: "queue"}, {name: "at most once", atMostOnce: true}, {name: "broadcast", broadcast: true}} {
 		t.Run(mode.name, func(t *testing.T) {
 			var seen dispatchModel
-			for seed := range uint64(400) {
+			for seed := range uint64(500) {
 				m := runDispatch(t, randomProgram(seed, 400), mode.broadcast, mode.atMostOnce)
 				seen.ok, seen.bad, seen.again, seen.seq = seen.ok+m.ok, seen.bad+m.bad, seen.again+m.again, seen.seq+m.seq
 			}

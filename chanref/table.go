@@ -24,12 +24,14 @@ type Table struct {
 	closed  bool
 	sources map[mux.ID]sourceEnd
 	sinks   map[mux.ID]sinkEnd
+	away    map[*mux.Session]bool // sessions whose peer can't be reached just now
 }
 
 type sourceEnd interface {
 	ID() mux.ID
 	Name() string
 	Connect(s *mux.Session, t mux.Target, node string) bool
+	away(s *mux.Session, away bool)
 	Abort(err error)
 }
 
@@ -47,6 +49,7 @@ func NewTable(nodeName func(*mux.Session) string) *Table {
 		nodeName: nodeName,
 		sources:  make(map[mux.ID]sourceEnd),
 		sinks:    make(map[mux.ID]sinkEnd),
+		away:     make(map[*mux.Session]bool),
 	}
 	t.ticks.init(&t.running)
 	return t
@@ -96,8 +99,38 @@ func (t *Table) Attach(s *mux.Session, a mux.Attach) {
 	}
 }
 
+// Away says that the peer of a session can't be reached just now, or can again:
+// while it is away its receivers get no values, but for those of lossy streams.
+func (t *Table) Away(s *mux.Session, away bool) {
+	t.mu.Lock()
+	if away {
+		t.away[s] = true
+	} else {
+		delete(t.away, s)
+	}
+	var all []sourceEnd
+	for _, e := range t.sources {
+		all = append(all, e)
+	}
+	t.mu.Unlock()
+	for _, e := range all {
+		e.away(s, away)
+	}
+}
+
+func (t *Table) isAway(s *mux.Session) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.away[s]
+}
+
 // Ended forgets what belongs to a session that has ended.
-func (t *Table) Ended(s *mux.Session) { t.types.Delete(s) }
+func (t *Table) Ended(s *mux.Session) {
+	t.types.Delete(s)
+	t.mu.Lock()
+	delete(t.away, s)
+	t.mu.Unlock()
+}
 
 func (t *Table) typesOf(s *mux.Session) *codec.Schemas {
 	types, ok := t.types.Load(s)

@@ -69,6 +69,11 @@ type Config struct {
 	// Host.Link. Nil: nobody is told.
 	OnLink func(*Link)
 
+	// OnBreak is called when a link breaks and when it is back: Link.Broken tells
+	// which. It is called on whatever goroutine noticed; two calls about one link
+	// may overlap. It must not block. Nil: nobody is told.
+	OnBreak func(*Link)
+
 	// Dead reports whether a node is held to be dead by others, say by gossip. It
 	// counts only while the link with that node is broken, and nobody answers
 	// where it was: then the link ends at once. It must not block. Nil: nobody
@@ -115,6 +120,9 @@ func (c Config) withDefaults() (Config, error) {
 	orDefault(&c.ResumeTimeout, defaultResume)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.OnBreak == nil {
+		c.OnBreak = func(*Link) {}
 	}
 	if c.Network == nil {
 		c.Network = machine{}

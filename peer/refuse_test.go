@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -225,7 +226,13 @@ func TestHalfOpenConnectionsQueue(t *testing.T) {
 
 func TestFiftyNodesBehindOneAddress(t *testing.T) {
 	key := GenerateKey()
-	h := testHost(t, key, func(c *Config) { c.tune.halfOpen = 3 })
+	var readers sync.WaitGroup
+	h := testHost(t, key, func(c *Config) {
+		c.tune.halfOpen = 3
+		c.OnLink = func(l *Link) { readers.Go(func() { _, _ = io.Copy(io.Discard, readerOnly{l}) }) }
+	})
+	defer readers.Wait()
+	defer func() { _ = h.Close() }()
 	n := 50
 	if raceEnabled {
 		n = 20

@@ -44,6 +44,7 @@ func (l *Link) broke(c *carrier, err error) {
 	_ = c.wire.Close()
 	l.host.leave(c)
 	l.host.log.Info("link broken", "node", l.info.ID, "name", l.info.Name, "err", err)
+	l.host.cfg.OnBreak(l)
 	if !l.host.spawn(func() { l.mend(ctx) }) {
 		l.end(ErrClosed)
 	}
@@ -91,6 +92,7 @@ func (l *Link) attach(c *carrier, number, received uint64) error {
 	l.came.Broadcast()
 	l.mu.Unlock()
 	lift()
+	l.host.cfg.OnBreak(l)
 	l.host.log.Info("link is back", "node", l.info.ID, "name", l.info.Name, "after", away.Round(time.Millisecond), "resent", resent)
 	return nil
 }
