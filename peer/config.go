@@ -28,6 +28,11 @@ const (
 	// keptSegments bounds the kept buffer of a link: 4 MiB.
 	keptSegments = (4 << 20) / segmentSize
 
+	// claimedSegments bounds what all kept buffers of a host have together beyond
+	// the first segment of each: 256 MiB. Over it links that are broken slow the
+	// others, but they don't stop them.
+	claimedSegments = (256 << 20) / segmentSize
+
 	// maxFrame bounds what WriteFrame takes at once.
 	maxFrame = 128 << 10
 
@@ -103,6 +108,7 @@ type tuning struct {
 	silence   time.Duration
 	flushCap  int // fixed flush cap; 0: adapted between minFlush and maxFlush
 	segments  int
+	claimed   int
 	maxRecord int
 	higher    time.Duration // what the higher ID waits longer
 }
@@ -132,6 +138,7 @@ func (c Config) withDefaults() (Config, error) {
 	orDefault(&c.tune.heartbeat, heartbeatAfter)
 	orDefault(&c.tune.silence, silenceLimit)
 	orDefault(&c.tune.segments, keptSegments)
+	orDefault(&c.tune.claimed, claimedSegments)
 	orDefault(&c.tune.maxRecord, maxRecord)
 	orDefault(&c.tune.higher, higherWaits)
 	return c, nil

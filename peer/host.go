@@ -80,6 +80,7 @@ func NewHost(cfg Config) (*Host, error) {
 		neighbours: make(map[NodeID]*neighbour),
 		attempts:   make(map[target]*attempt),
 	}
+	h.segments.limit = int64(cfg.tune.claimed)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	if cfg.Listen != "" {
 		if h.tcp, h.udp, err = cfg.Network.Listen(cfg.Listen); err != nil {

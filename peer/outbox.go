@@ -19,6 +19,7 @@ const segmentSize = 256 << 10
 type outbox struct {
 	pool      *segmentPool
 	maxSegs   int // bound on segments
+	claims    int // segments that may be there beyond the first
 	maxRecord int // longest payload of a record that the peer takes
 
 	segs     []*segment // oldest first; the last one is being filled
@@ -51,17 +52,28 @@ func (o *outbox) unsent() int { return int(o.end - o.taken) }
 // kept is how many bytes have been appended and not acknowledged.
 func (o *outbox) kept() int { return int(o.end - o.acked) }
 
-// fits reports whether n bytes can be appended within the bound on memory.
+// fits reports whether n bytes can be appended within the bounds on memory. It
+// claims what that takes, so the append must follow, or nothing.
 func (o *outbox) fits(n int) bool {
-	room := (o.maxSegs - len(o.segs)) * (segmentSize - recordHead)
+	// A frame may be cut by the peer's largest record, which takes a header more.
+	n += (n/o.maxRecord + 1) * recordHead
 	if len(o.segs) > 0 {
 		last := o.segs[len(o.segs)-1]
-		if left := cap(last.buf) - len(last.buf) - recordHead; left > 0 {
-			room += left
-		}
+		n -= max(0, cap(last.buf)-len(last.buf)-recordHead)
 	}
-	// A frame may be cut by the peer's largest record, which takes a header more.
-	return n+(n/o.maxRecord+1)*recordHead <= room
+	for have := len(o.segs); n > 0; n -= segmentSize - recordHead {
+		if have == o.maxSegs {
+			return false
+		}
+		if have > o.claims {
+			if !o.pool.claim() {
+				return false
+			}
+			o.claims++
+		}
+		have++
+	}
+	return true
 }
 
 // append puts b behind what is there. The caller has asked fits.
@@ -211,10 +223,28 @@ func (o *outbox) free() {
 		o.segs = o.segs[:rest]
 		o.next -= n
 	}
+	o.unclaim(max(0, len(o.segs)-1))
 	if len(o.segs) == 1 && limit == o.end {
 		o.segs[0].buf, o.segs[0].from = o.segs[0].buf[:0], 0
 		o.next, o.nextAt, o.open = 0, 0, -1
 	}
+}
+
+// unclaim gives claims back, down to n.
+func (o *outbox) unclaim(n int) {
+	if o.claims > n {
+		o.pool.release(o.claims - n)
+		o.claims = n
+	}
+}
+
+// drop gives everything up. No write may be going on, and none may follow.
+func (o *outbox) drop() {
+	o.unclaim(0)
+	for _, s := range o.segs {
+		o.pool.put(s)
+	}
+	o.segs = nil
 }
 
 // shrink gives all memory back if none of it is needed now.

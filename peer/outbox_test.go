@@ -18,11 +18,13 @@ func TestOutboxAtRandom(t *testing.T) {
 	for seed := range seeds {
 		rnd := rand.New(rand.NewPCG(seed, 2))
 		fill := rand.NewChaCha8([32]byte{byte(seed)})
-		o := newOutbox(&segmentPool{}, 1+rnd.IntN(4), minRecord+rnd.IntN(maxRecord))
+		// Another link has now and then claimed what there is.
+		pool := &segmentPool{limit: 3}
+		o := newOutbox(pool, 1+rnd.IntN(4), minRecord+rnd.IntN(maxRecord))
 		var appended, sent []byte
 		var pieces [][]byte
 		var copied []byte
-		var resent int
+		var resent, others int
 		written := func() {
 			if !bytes.Equal(copied, bytes.Join(pieces, nil)) {
 				t.Fatalf("seed %d: bytes changed while they were written", seed)
@@ -73,8 +75,17 @@ func TestOutboxAtRandom(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if len(o.segs) > o.maxSegs+1 {
-				t.Fatalf("seed %d: %d segments", seed, len(o.segs))
+			if len(o.segs) > o.maxSegs || len(o.segs) > o.claims+1 || pool.claimed.Load() > pool.limit {
+				t.Fatalf("seed %d: %d segments, %d claims, %d in all", seed, len(o.segs), o.claims, pool.claimed.Load())
+			}
+			switch rnd.IntN(20) {
+			case 0:
+				if pool.claim() {
+					others++
+				}
+			case 1:
+				pool.release(others)
+				others = 0
 			}
 			if !bytes.Equal(sent[o.acked:], appended[o.acked:len(sent)]) {
 				t.Fatalf("seed %d: other bytes sent than appended", seed)
@@ -97,6 +108,9 @@ func TestOutboxAtRandom(t *testing.T) {
 		o.shrink()
 		if o.kept() != 0 || len(o.segs) != 0 {
 			t.Errorf("seed %d: %d bytes, %d segments left", seed, o.kept(), len(o.segs))
+		}
+		if int(pool.claimed.Load()) != others {
+			t.Errorf("seed %d: %d claims are left, %d are another's", seed, pool.claimed.Load(), others)
 		}
 		o.append([]byte("again"))
 		if got := payloads(t, bytes.Join(o.take(nil, 1, 77), nil), uint64(len(sent)), o.maxRecord); string(got) != "again" {
@@ -124,7 +138,7 @@ func payloads(t *testing.T, b []byte, position uint64, longest int) []byte {
 }
 
 func TestOutboxRefusesAcks(t *testing.T) {
-	o := newOutbox(&segmentPool{}, 4, maxRecord)
+	o := newOutbox(&segmentPool{limit: 3}, 4, maxRecord)
 	o.append(make([]byte, 100))
 	if o.ack(1) == nil {
 		t.Error("acknowledged before it was sent")

@@ -1,10 +1,30 @@
 package peer
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // segmentPool lends out the memory of kept buffers. It is shared by the links of
-// a host and safe for concurrent use.
-type segmentPool struct{ p sync.Pool }
+// a host and safe for concurrent use. Each link may have one segment in any
+// case; those beyond are claimed, and there is a bound on these.
+type segmentPool struct {
+	p       sync.Pool
+	limit   int64
+	claimed atomic.Int64
+}
+
+// claim asks for one more segment than a link's own; false: there are none left.
+func (s *segmentPool) claim() bool {
+	if s.claimed.Add(1) > s.limit {
+		s.claimed.Add(-1)
+		return false
+	}
+	return true
+}
+
+// release gives claims back.
+func (s *segmentPool) release(n int) { s.claimed.Add(int64(-n)) }
 
 func (s *segmentPool) get() *segment {
 	if g, ok := s.p.Get().(*segment); ok {

@@ -21,8 +21,8 @@ const (
 // nothing of another call comes between them. It returns when they are in the
 // link's buffer, from where they are sent at once; both slices may be used
 // again. It blocks only while there is no room: 4 MiB written and not
-// acknowledged, or as much waiting as one flush takes; so also when the link is
-// broken for long. Together they may have 128 KiB. After the link's end it
+// acknowledged, or less where the host's other links have too much of it, or as
+// much waiting as one flush takes; so also when the link is broken for long. Together they may have 128 KiB. After the link's end it
 // returns what Err says, and nothing is known about frames written before.
 func (l *Link) WriteFrame(head, body []byte) error {
 	n := len(head) + len(body)
@@ -71,6 +71,9 @@ func (l *Link) flusher() {
 		pieces, n, c = l.gathered(pieces[:0], ack[:])
 		if c == nil {
 			l.farewell()
+			l.mu.Lock()
+			l.out.drop()
+			l.mu.Unlock()
 			return
 		}
 		begin := l.host.clock.now()
