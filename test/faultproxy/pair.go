@@ -194,7 +194,7 @@ func (w *way) pass(b []byte) error {
 		}
 		if w.left > 0 {
 			if w.left -= int64(n); w.left == 0 {
-				w.pair.reset()
+				w.pair.reset() // and so over
 			}
 		}
 		if f.rate > 0 {

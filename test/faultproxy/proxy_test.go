@@ -111,6 +111,21 @@ func TestOutageLetsNothingSlip(t *testing.T) {
 	}
 }
 
+// What was set, or the end, while the target was being dialled holds too.
+func TestTooLateToJoin(t *testing.T) {
+	for name, change := range map[string]func(p place){
+		"refuse": func(p place) { p.Refuse(true) },
+		"to":     func(p place) { p.To("127.0.0.1:1") },
+		"close":  func(p place) { p.Close() },
+	} {
+		p := start(t)
+		change(p)
+		if c, _, _ := p.join(nil, nil, p.listener.Addr().String()); c != nil {
+			t.Errorf("joined after %s", name)
+		}
+	}
+}
+
 func TestTargetIsNotThere(t *testing.T) {
 	p := start(t)
 	p.listener.Close()
