@@ -37,11 +37,13 @@ type Config struct {
 	// AcceptKeys are accepted beside Key, while a key is being changed.
 	AcceptKeys []Key
 	// ResumeTimeout is how long a broken link may take to come back before the
-	// node at its other end is given up. Zero: 30 s. It is told to peers; links
-	// do not come back yet.
+	// node at its other end is given up. Of the two nodes' times the smaller one
+	// counts, and one of them waits 5 s longer. Zero: 30 s.
 	ResumeTimeout time.Duration
 	// Logger takes what a person might want to know. Nil: slog.Default().
 	Logger *slog.Logger
+
+	network peer.Network // for tests; nil: the machine's
 }
 
 // maxNodeName bounds Config.Name: it travels in every gossip message about us.

@@ -75,7 +75,7 @@ func Join(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n.hub, err = newHub(peer.Config{
 		Listen: cfg.Listen, Advertise: cfg.Advertise, Name: cfg.Name, Key: cfg.Key, AcceptKeys: cfg.AcceptKeys,
-		ResumeTimeout: cfg.ResumeTimeout, Logger: cfg.Logger,
+		ResumeTimeout: cfg.ResumeTimeout, Logger: cfg.Logger, Network: cfg.network,
 	}, n.poke, nil)
 	if err != nil {
 		return nil, fmt.Errorf("netchan: Join: can't listen on %s (Config.Listen): %w", cfg.Listen, err)
@@ -367,8 +367,8 @@ func (n *Node) Changed() <-chan struct{} {
 
 // SetKeys changes the cluster key and the keys accepted beside it, at run time.
 // To change a cluster's key: accept the new one everywhere, use it everywhere,
-// then accept the old one nowhere. Links that hang on a key which is no longer
-// accepted are closed.
+// then accept the old one nowhere. Connections that hang on a key which is no
+// longer accepted are closed; links with nodes that have the new one go on.
 func (n *Node) SetKeys(key Key, accept ...Key) error {
 	if !n.ok() {
 		return ErrClosed
