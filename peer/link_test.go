@@ -52,6 +52,22 @@ func checkFrames(r io.Reader, writers, n int) error {
 	return nil
 }
 
+// checkNext reads the frame of writer 0 with this number.
+func checkNext(r io.Reader, number uint32) error {
+	head := make([]byte, 12)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return err
+	}
+	body := make([]byte, binary.BigEndian.Uint32(head[8:]))
+	if _, err := io.ReadFull(r, body); err != nil {
+		return err
+	}
+	if wantHead, want := frame(0, number, len(body)); !bytes.Equal(head, wantHead) || !bytes.Equal(body, want) {
+		return fmt.Errorf("frame %x, want number %d", head, number)
+	}
+	return nil
+}
+
 func writeFrames(l *Link, writers, n, maxSize int) error {
 	errs := make(chan error, writers)
 	var wg sync.WaitGroup
