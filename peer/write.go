@@ -150,9 +150,13 @@ func (l *Link) farewell() {
 	// A socket that is closed while something is unread is reset, and a reset
 	// can overtake what was written: let the peer close first.
 	half, ok := c.wire.Conn.(interface{ CloseWrite() error })
-	if ok && half.CloseWrite() == nil {
-		_, _ = io.Copy(io.Discard, c.tls)
+	if !ok || half.CloseWrite() != nil {
+		return
 	}
+	if l.reading.Load() {
+		<-l.left // at the peer's end of the connection, or by the deadline
+	}
+	_, _ = io.Copy(io.Discard, c.tls)
 }
 
 // adapt is the next flush cap after a flush of n bytes that took so long.
