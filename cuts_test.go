@@ -1,0 +1,192 @@
+package netchan
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/matveynator/netchan/test/faultproxy"
+)
+
+var cutFor = flag.Duration("netchan.cuts", time.Second, "for how long values flow over connections that are cut every 200 ms, and as long without cuts")
+
+// cutNetwork is this machine's network, with a proxy before every listener.
+type cutNetwork struct {
+	mu      sync.Mutex
+	proxies map[string]*faultproxy.Proxy
+}
+
+func (c *cutNetwork) Listen(addr string) (net.Listener, net.PacketConn, error) {
+	for {
+		tcp, err := net.Listen("tcp", addr)
+		if err != nil {
+			return nil, nil, err
+		}
+		if udp, err := net.ListenPacket("udp", tcp.Addr().String()); err == nil {
+			return tcp, udp, nil
+		}
+		_ = tcp.Close()
+	}
+}
+
+func (c *cutNetwork) Dial(ctx context.Context, addr string) (net.Conn, error) {
+	c.mu.Lock()
+	p := c.proxies[addr]
+	if p == nil {
+		var err error
+		if p, err = faultproxy.Listen(addr); err != nil {
+			c.mu.Unlock()
+			return nil, err
+		}
+		c.proxies[addr] = p
+	}
+	c.mu.Unlock()
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", p.Addr())
+}
+
+// each calls f for every proxy there is.
+func (c *cutNetwork) each(f func(*faultproxy.Proxy)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.proxies {
+		f(p)
+	}
+}
+
+// cutNodes are two nodes that reach each other through proxies.
+func cutNodes(t *testing.T) (a, b *Node, c *cutNetwork) {
+	t.Helper()
+	c = &cutNetwork{proxies: make(map[string]*faultproxy.Proxy)}
+	t.Cleanup(func() { c.each((*faultproxy.Proxy).Close) })
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cfg := Config{Key: GenerateKey(), Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), network: c}
+	var nodes [2]*Node
+	for i, name := range []string{"a", "b"} {
+		cfg.Name = name
+		n, err := Join(ctx, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = n.Close() })
+		cfg.Seeds = []string{n.Addr()}
+		nodes[i] = n
+	}
+	return nodes[0], nodes[1], c
+}
+
+// flow is one channel from a to b on which numbered values of given sizes go, as
+// fast as they can.
+func flow(t *testing.T, a, b *Node, name string, buffer int, sizes []int, stop <-chan struct{}) (received int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	s, err := NewSender[[]byte](a, name, Buffer(buffer))
+	if err != nil {
+		return 0, err
+	}
+	r, err := NewReceiver[[]byte](b, name, Buffer(buffer))
+	if err != nil {
+		return 0, err
+	}
+	if err := s.WaitReceivers(ctx, 1); err != nil {
+		return 0, err
+	}
+	sent := make(chan int, 1)
+	go func() {
+		n := 0
+		for ; ; n++ {
+			select {
+			case s.C <- numbered(n, sizes):
+				continue
+			case <-stop:
+			}
+			break
+		}
+		close(s.C)
+		sent <- n
+	}()
+	for v := range r.C {
+		if want := numbered(received, sizes); !bytes.Equal(v, want) {
+			return received, fmt.Errorf("%s: value %d of %d bytes came, want number %d of %d bytes", name, numberOf(v), len(v), received, len(want))
+		}
+		received++
+	}
+	if n := <-sent; n != received || r.Err() != nil {
+		return received, fmt.Errorf("%s: %d sent, %d received, %w", name, n, received, r.Err())
+	}
+	if st := s.Stats(); st.Redelivered != 0 || st.Dropped != 0 {
+		return received, fmt.Errorf("%s: %+v", name, st)
+	}
+	return received, nil
+}
+
+func numbered(n int, sizes []int) []byte {
+	v := make([]byte, sizes[n%len(sizes)])
+	binary.BigEndian.PutUint32(v, uint32(n))
+	return v
+}
+
+func numberOf(v []byte) int { return int(binary.BigEndian.Uint32(v)) }
+
+// Values flow as fast as they can while every connection is reset every 200 ms,
+// and nothing is lost, doubled or reordered, and no error is seen. How many come
+// is compared with what comes without cuts.
+func TestPromise2ConnectionsAreCut(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		channels int
+		buffer   int
+		sizes    []int
+	}{
+		{"one channel", 1, 1024, []int{8}},
+		{"64 channels of mixed sizes", 64, 64, []int{8, 100, 17, 3000, 64 << 10, 40, 9000, 8}},
+		{"values of 1 MiB", 1, 4, []int{1 << 20}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var counts [2]int
+			var cuts uint64
+			for i, cut := range []bool{false, true} {
+				a, b, network := cutNodes(t)
+				stop := make(chan struct{})
+				results := make(chan error, c.channels)
+				var mu sync.Mutex
+				for ch := range c.channels {
+					go func() {
+						n, err := flow(t, a, b, fmt.Sprint(ch), c.buffer, c.sizes, stop)
+						mu.Lock()
+						counts[i] += n
+						mu.Unlock()
+						results <- err
+					}()
+				}
+				if cut {
+					network.each(func(p *faultproxy.Proxy) { t.Cleanup(p.CutEvery(200 * time.Millisecond)) })
+				}
+				time.AfterFunc(*cutFor, func() { close(stop) })
+				for range c.channels {
+					if err := <-results; err != nil {
+						t.Error(err)
+					}
+				}
+				for _, l := range a.Stats().Links {
+					if cut {
+						cuts = l.Breaks
+					}
+				}
+			}
+			t.Logf("%d values without cuts, %d with %d cuts: %.2f", counts[0], counts[1], cuts, float64(counts[1])/float64(counts[0]))
+			if cuts == 0 {
+				t.Error("nothing was cut")
+			}
+		})
+	}
+}
