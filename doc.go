@@ -47,6 +47,15 @@
 // ones are skipped, an integer that does not fit is an error of that value.
 // Ends of types that don't fit are to each other as if absent.
 //
+// # When something breaks
+//
+// A connection that breaks is dialled again, and goes on at the very byte where
+// it stopped: nothing is lost, doubled or reordered, and no error is seen, as
+// long as both processes live and no break lasts longer than
+// Config.ResumeTimeout. After a longer one, and when a process dies, what its
+// Receivers had not taken goes to other Receivers of the name, or waits for
+// one, and is counted in SenderStats.Redelivered.
+//
 // # Security
 //
 // All traffic is under mutual TLS 1.3, gossip packets under AES-GCM; there is
@@ -54,8 +63,5 @@
 //
 // # Limitations
 //
-// A connection that breaks ends the link it carried: what was not acknowledged
-// is delivered again, over a new link or to another Receiver. Channels inside
-// values can't be sent: a type that holds one is refused. Config.ResumeTimeout is
-// told to peers, and has no effect yet.
+// Channels inside values can't be sent yet: a type that holds one is refused.
 package netchan

@@ -17,8 +17,11 @@
 //     verified.
 //   - A NodeID is the SHA-256 of the public key that the TLS handshake proved.
 //     What a peer says about itself afterwards must agree with it.
-//   - At most one live link joins two nodes. Of the two the one with the lower
-//     ID decides which connection becomes the link (slot, in slot.go).
+//   - At most one link joins two nodes, over one connection at a time. Of the two
+//     the one with the lower ID decides which one that is (slot, in slot.go).
+//   - A byte counts as received only while the link is on the connection that it
+//     came over, which is looked at under the lock; where the stream stands is told
+//     only after the link has left its former connection.
 //   - What is written to a link is kept until the other side has acknowledged
 //     it, within a fixed bound; over the bound writers wait.
 //   - A frame goes into a link's stream in one piece: room for all of it is
