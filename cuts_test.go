@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,8 +87,8 @@ func cutNodes(t *testing.T) (a, b *Node, c *cutNetwork) {
 }
 
 // flow is one channel from a to b on which numbered values of given sizes go, as
-// fast as they can.
-func flow(t *testing.T, a, b *Node, name string, buffer int, sizes []int, stop <-chan struct{}) (received int, err error) {
+// fast as they can; came counts those that came.
+func flow(a, b *Node, name string, buffer int, sizes []int, stop <-chan struct{}, came *atomic.Int64) (received int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	s, err := NewSender[[]byte](a, name, Buffer(buffer))
@@ -119,6 +121,7 @@ func flow(t *testing.T, a, b *Node, name string, buffer int, sizes []int, stop <
 			return received, fmt.Errorf("%s: value %d of %d bytes came, want number %d of %d bytes", name, numberOf(v), len(v), received, len(want))
 		}
 		received++
+		came.Add(1)
 	}
 	if n := <-sent; n != received || r.Err() != nil {
 		return received, fmt.Errorf("%s: %d sent, %d received, %w", name, n, received, r.Err())
@@ -129,13 +132,104 @@ func flow(t *testing.T, a, b *Node, name string, buffer int, sizes []int, stop <
 	return received, nil
 }
 
+// noise is what does not compress.
+var noise = func() []byte {
+	b := make([]byte, 2<<20)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(b)
+	return b
+}()
+
 func numbered(n int, sizes []int) []byte {
 	v := make([]byte, sizes[n%len(sizes)])
+	copy(v, noise[n*7919%(1<<20):])
 	binary.BigEndian.PutUint32(v, uint32(n))
 	return v
 }
 
 func numberOf(v []byte) int { return int(binary.BigEndian.Uint32(v)) }
+
+// The other things that can happen to a connection: values flow while each of them
+// does, and arrive all the same.
+func TestPromise2Faults(t *testing.T) {
+	all := func(c *cutNetwork, f func(*faultproxy.Proxy)) func() { return func() { c.each(f) } }
+	for name, run := range map[string]func(t *testing.T, a *Node, c *cutNetwork, more func(n int)){
+		"in slices of one byte": func(t *testing.T, _ *Node, c *cutNetwork, more func(int)) {
+			all(c, func(p *faultproxy.Proxy) { p.Slice(1) })()
+			more(300)
+		},
+		"slow": func(t *testing.T, _ *Node, c *cutNetwork, more func(int)) {
+			all(c, func(p *faultproxy.Proxy) { p.Rate(300 << 10) })()
+			more(1000)
+		},
+		"late": func(t *testing.T, _ *Node, c *cutNetwork, more func(int)) {
+			all(c, func(p *faultproxy.Proxy) { p.Delay(20 * time.Millisecond); p.Cut() })()
+			more(1000)
+		},
+		"ended politely": func(t *testing.T, a *Node, c *cutNetwork, more func(int)) {
+			for range 5 {
+				more(1000)
+				all(c, (*faultproxy.Proxy).HangUp)()
+			}
+			more(1000)
+		},
+		"half open": func(t *testing.T, a *Node, c *cutNetwork, more func(int)) {
+			all(c, func(p *faultproxy.Proxy) { p.Stall(true, false) })()
+			await(t, "the link to break", func() bool { return isBroken(a) })
+			all(c, func(p *faultproxy.Proxy) { p.Stall(false, false) })()
+			more(1000)
+		},
+		"dead, and nobody says so": func(t *testing.T, a *Node, c *cutNetwork, more func(int)) {
+			all(c, func(p *faultproxy.Proxy) { p.Stall(true, true) })()
+			await(t, "the link to break", func() bool { return isBroken(a) })
+			all(c, func(p *faultproxy.Proxy) { p.Stall(false, false) })()
+			more(1000)
+		},
+		"refused for a while": func(t *testing.T, a *Node, c *cutNetwork, more func(int)) {
+			all(c, func(p *faultproxy.Proxy) { p.Refuse(true); p.Cut() })()
+			await(t, "the link to break", func() bool { return isBroken(a) })
+			all(c, func(p *faultproxy.Proxy) { p.Refuse(false) })()
+			more(1000)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b, network := cutNodes(t)
+			stop, done := make(chan struct{}), make(chan error, 1)
+			var came atomic.Int64
+			go func() {
+				_, err := flow(a, b, "values", 16, []int{8, 100, 17, 3000}, stop, &came)
+				done <- err
+			}()
+			more := func(n int) {
+				want := came.Load() + int64(n)
+				await(t, "more values", func() bool { return came.Load() >= want })
+			}
+			more(100)
+			run(t, a, network, more)
+			close(stop)
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func isBroken(n *Node) bool {
+	links := n.Stats().Links
+	return len(links) == 1 && links[0].Broken
+}
+
+// await waits for what no event tells.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for limit := time.Now().Add(time.Minute); !ok(); <-tick.C {
+		if time.Now().After(limit) {
+			t.Fatalf("waiting for %s in vain", what)
+		}
+	}
+}
 
 // Values flow as fast as they can while every connection is reset every 200 ms,
 // and nothing is lost, doubled or reordered, and no error is seen. How many come
@@ -152,19 +246,15 @@ func TestPromise2ConnectionsAreCut(t *testing.T) {
 		{"values of 1 MiB", 1, 4, []int{1 << 20}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var counts [2]int
+			var counts [2]atomic.Int64
 			var cuts uint64
 			for i, cut := range []bool{false, true} {
 				a, b, network := cutNodes(t)
 				stop := make(chan struct{})
 				results := make(chan error, c.channels)
-				var mu sync.Mutex
 				for ch := range c.channels {
 					go func() {
-						n, err := flow(t, a, b, fmt.Sprint(ch), c.buffer, c.sizes, stop)
-						mu.Lock()
-						counts[i] += n
-						mu.Unlock()
+						_, err := flow(a, b, fmt.Sprint(ch), c.buffer, c.sizes, stop, &counts[i])
 						results <- err
 					}()
 				}
@@ -183,7 +273,7 @@ func TestPromise2ConnectionsAreCut(t *testing.T) {
 					}
 				}
 			}
-			t.Logf("%d values without cuts, %d with %d cuts: %.2f", counts[0], counts[1], cuts, float64(counts[1])/float64(counts[0]))
+			t.Logf("%d values without cuts, %d with %d cuts: %.2f", counts[0].Load(), counts[1].Load(), cuts, float64(counts[1].Load())/float64(counts[0].Load()))
 			if cuts == 0 {
 				t.Error("nothing was cut")
 			}
