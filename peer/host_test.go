@@ -40,16 +40,32 @@ func TestOnePortForBoth(t *testing.T) {
 		t.Error("the same port twice")
 	}
 	// TCP is free there and UDP is not: by number it fails, and leaves nothing.
-	u, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	held, u := udpOnly(t)
 	defer func() { _ = u.Close() }()
 	for range 2 {
-		if _, err := NewHost(Config{Key: GenerateKey(), Listen: u.LocalAddr().String()}); err == nil || !strings.Contains(err.Error(), "udp") {
+		if _, err := NewHost(Config{Key: GenerateKey(), Listen: held}); err == nil || !strings.Contains(err.Error(), "udp") {
 			t.Errorf("got %v", err)
 		}
 	}
+}
+
+// udpOnly is an address that is taken for UDP, and was free for TCP a moment ago.
+func udpOnly(t *testing.T) (addr string, u net.PacketConn) {
+	for range listenTries {
+		tcp, udp, err := machine{}.Listen("127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = tcp.Close()
+		again, err := net.Listen("tcp", udp.LocalAddr().String())
+		if err == nil {
+			_ = again.Close()
+			return udp.LocalAddr().String(), udp
+		}
+		_ = udp.Close()
+	}
+	t.Fatal("no port is free for TCP")
+	return "", nil
 }
 
 func TestDialOnly(t *testing.T) {

@@ -37,6 +37,7 @@ func (l *Link) broke(c *carrier, err error) {
 	}
 	l.on = nil
 	l.breaks++
+	number := l.breaks
 	l.brokenAt = l.host.clock.now()
 	ctx, lift := context.WithTimeout(l.host.ctx, l.resume)
 	l.lift = lift
@@ -45,7 +46,7 @@ func (l *Link) broke(c *carrier, err error) {
 	l.host.leave(c)
 	l.host.log.Info("link broken", "node", l.info.ID, "name", l.info.Name, "err", err)
 	l.host.cfg.OnBreak(l)
-	if !l.host.spawn(func() { l.mend(ctx) }) {
+	if !l.host.spawn(func() { l.mend(ctx, number) }) {
 		l.end(ErrClosed)
 	}
 }
@@ -98,8 +99,8 @@ func (l *Link) attach(c *carrier, number, received uint64) error {
 }
 
 // mend dials until ctx ends, which it does when the link is back or has ended, or
-// its time is over; then the link is given up.
-func (l *Link) mend(ctx context.Context) {
+// its time is over; then the link is given up. number is that of the break.
+func (l *Link) mend(ctx context.Context, number uint64) {
 	// One of the two begins, so that their connections do not cross each time.
 	first := time.Duration(0)
 	if !l.lower {
@@ -113,7 +114,7 @@ func (l *Link) mend(ctx context.Context) {
 		case <-t.C:
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				l.giveUp(&ResumeError{Waited: l.resume})
+				l.giveUp(number, &ResumeError{Waited: l.resume})
 			}
 			return
 		}
@@ -121,16 +122,19 @@ func (l *Link) mend(ctx context.Context) {
 			continue // it can't be dialled: the peer must
 		}
 		if err := l.redial(ctx); l.hopeless(err) {
-			l.giveUp(err)
+			l.giveUp(number, err)
 		}
 		t.Reset(pause/2 + rand.N(pause))
 		pause = min(2*pause, lastPause)
 	}
 }
 
-// giveUp ends the link if it is still broken.
-func (l *Link) giveUp(err error) {
-	if l.Broken() {
+// giveUp ends the link if it is still broken since that break.
+func (l *Link) giveUp(number uint64, err error) {
+	l.mu.Lock()
+	still := l.on == nil && l.breaks == number
+	l.mu.Unlock()
+	if still {
 		l.end(lost(l.info.ID, err))
 	}
 }

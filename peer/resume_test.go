@@ -117,12 +117,16 @@ func TestOneWaySilence(t *testing.T) {
 	}
 }
 
-// broken is closed when the link is broken, back when it is not.
-func broken(l *Link) <-chan struct{} { return turned(l, true) }
-func back(l *Link) <-chan struct{}   { return turned(l, false) }
+// broken is closed when the link has broken, if only for a moment.
+func broken(l *Link) <-chan struct{} {
+	return turned(l, func() bool { return l.Stats().Breaks > 0 })
+}
+
+// back is closed when the link is not broken.
+func back(l *Link) <-chan struct{} { return turned(l, func() bool { return !l.Broken() }) }
 
 // turned looks when the host's books about the peer change.
-func turned(l *Link, broken bool) <-chan struct{} {
+func turned(l *Link, ok func() bool) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -130,7 +134,7 @@ func turned(l *Link, broken bool) <-chan struct{} {
 			l.host.mu.Lock()
 			changed := l.entry.changed
 			l.host.mu.Unlock()
-			if l.Broken() == broken {
+			if ok() {
 				return
 			}
 			select {
