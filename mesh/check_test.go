@@ -225,8 +225,7 @@ func TestDead(t *testing.T) {
 		if err := all[4].Leave(t.Context()); err != nil {
 			t.Error(err)
 		}
-		_ = all[4].Close()
-		n.kill(false, all[3])
+		n.kill(false, all[3], all[4])
 		all = all[:3]
 		size(t, 5*time.Second, 3, all...)
 		begin := time.Now()

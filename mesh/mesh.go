@@ -166,6 +166,7 @@ func New(cfg Config) (*Mesh, error) {
 		return nil, err
 	}
 	mc := memberlist.DefaultLANConfig()
+	mc.RetransmitMult = 6 // with 4, one of 50 does not hear of a thing until much later
 	m.queue = &memberlist.TransmitLimitedQueue{
 		NumNodes:       func() int { return int(m.live.Load()) },
 		RetransmitMult: mc.RetransmitMult,

@@ -43,8 +43,12 @@ func TestRestart(t *testing.T) {
 						if d := time.Since(begin); d > 100*time.Millisecond {
 							t.Errorf("Join took %v", d)
 						}
-						has(t, 4*time.Second, "work", 1, all...)
-						size(t, s.gone, int(nodes), all...)
+						until(t, all[1-who], 100*time.Millisecond, "the new life", func() bool { return all[1-who].Alive(id(99)) })
+						// What gossip does not tell all comes with what members exchange.
+						has(t, 40*time.Second, "work", 1, all...)
+						for _, m := range all {
+							until(t, m, s.gone, "the end of the old life", func() bool { return !m.Alive(old.self.ID) })
+						}
 						has(t, time.Millisecond, "jobs", 0, all...)
 						for _, m := range all {
 							if m.Alive(old.self.ID) || m != again && s.down < forgetAfter && !m.Dead(old.self.ID) {
