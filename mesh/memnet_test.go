@@ -2,12 +2,13 @@ package mesh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -18,11 +19,14 @@ type memNet struct {
 	hosts map[string]*memHost
 	side  map[string]int // of a partition; hosts on different sides hear nothing of each other
 	deaf  map[string]bool
-	lossy bool // no packet arrives, only streams do
+	apart map[[2]string]bool // from, to: nothing gets through
+	deny  bool               // what does not get through is refused, as some firewalls do
+	lossy bool               // no packet arrives, only streams do
+	loss  float64            // of packets
 }
 
 func newMemNet() *memNet {
-	return &memNet{hosts: make(map[string]*memHost), side: make(map[string]int), deaf: make(map[string]bool)}
+	return &memNet{hosts: make(map[string]*memHost), side: make(map[string]int), deaf: make(map[string]bool), apart: make(map[[2]string]bool)}
 }
 
 type memHost struct {
@@ -33,12 +37,13 @@ type memHost struct {
 	pc    *memPackets
 }
 
-// host makes a host; one that was at addr before is gone then.
+// host makes a host; one that was at addr before is gone then, and its silence too.
 func (n *memNet) host(addr string, id ID) *memHost {
 	h := &memHost{net: n, id: id, addr: addr, conns: make(chan net.Conn, 256)}
 	h.pc = &memPackets{host: h, in: make(chan memPacket, 4096), expired: make(chan struct{})}
 	n.mu.Lock()
 	n.hosts[addr] = h
+	delete(n.deaf, addr)
 	n.mu.Unlock()
 	return h
 }
@@ -56,6 +61,28 @@ func (n *memNet) heal() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	clear(n.side)
+	clear(n.apart)
+}
+
+// cut lets nothing through from one host to another.
+func (n *memNet) cut(from, to byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.apart[[2]string{at(from), at(to)}] = true
+}
+
+// change changes how the network is.
+func (n *memNet) change(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f()
+}
+
+// loses tells whether the next packet is lost.
+func (n *memNet) loses() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.lossy || rand.Float64() < n.loss
 }
 
 // silence makes a host hear nothing any more.
@@ -76,13 +103,13 @@ func (n *memNet) unplug(addr string) {
 func (n *memNet) reach(from, to string) (h *memHost, silent bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.side[from] != n.side[to] || n.deaf[to] {
-		return nil, true
+	if n.side[from] != n.side[to] || n.deaf[to] || n.apart[[2]string{from, to}] {
+		return nil, !n.deny
 	}
 	return n.hosts[to], false
 }
 
-var errRefused = errors.New("connection refused")
+var errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 
 func (h *memHost) DialGossip(ctx context.Context, addr string) (net.Conn, ID, error) {
 	to, silent := h.net.reach(h.addr, addr)
@@ -148,7 +175,7 @@ func (p *memPackets) ReadFrom(b []byte) (int, net.Addr, error) {
 
 func (p *memPackets) WriteTo(b []byte, to net.Addr) (int, error) {
 	h, _ := p.host.net.reach(p.host.addr, to.String())
-	if h == nil || p.host.net.lossy {
+	if h == nil || p.host.net.loses() {
 		return len(b), nil
 	}
 	select {
