@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 )
 
@@ -13,8 +14,8 @@ const (
 // lostMember is a member that died without a goodbye: perhaps only the network
 // between us is broken.
 type lostMember struct {
-	since time.Time
-	stop  context.CancelFunc
+	stop    context.CancelFunc
+	refused bool // nobody listens at its address: no broken network hides it
 }
 
 // lostLocked looks for a member until it is found, somebody else answers at
@@ -27,17 +28,25 @@ func (m *Mesh) lostLocked(mb Member) {
 		old.stop()
 	}
 	if len(m.lost) >= maxLost {
-		var oldest ID
-		for id, l := range m.lost {
-			if o := m.lost[oldest]; o.stop == nil || l.since.Before(o.since) {
-				oldest = id
-			}
-		}
-		m.foundLocked(oldest)
+		m.foundLocked(m.leastLostLocked())
 	}
 	ctx, stop := context.WithCancel(m.ctx)
-	m.lost[mb.ID] = lostMember{since: time.Now(), stop: stop}
+	m.lost[mb.ID] = lostMember{stop: stop}
 	m.startLocked(func() { defer stop(); m.search(ctx, mb) })
+}
+
+// leastLostLocked returns who is given up when there are too many: one that no
+// broken network hides, else any. Chance makes it another one at each node, so
+// that all together still look for all.
+func (m *Mesh) leastLostLocked() (least ID) {
+	ids := make([]ID, 0, len(m.lost))
+	for id, l := range m.lost {
+		if l.refused {
+			return id
+		}
+		ids = append(ids, id)
+	}
+	return ids[rand.N(len(ids))]
 }
 
 // foundLocked ends the search for id, if there is one.
@@ -59,10 +68,16 @@ func (m *Mesh) search(ctx context.Context, mb Member) {
 		if m.Alive(mb.ID) || ctx.Err() != nil {
 			return
 		}
-		id, _ := m.try(ctx, mb.Addr)
+		id, r := m.try(ctx, mb.Addr)
 		if ctx.Err() != nil {
 			return
 		}
+		m.mu.Lock()
+		if l, ok := m.lost[mb.ID]; ok {
+			l.refused = refused(r.err)
+			m.lost[mb.ID] = l
+		}
+		m.mu.Unlock()
 		if id != (ID{}) { // itself again, or another life at its address
 			m.mu.Lock()
 			m.foundLocked(mb.ID)

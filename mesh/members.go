@@ -41,6 +41,17 @@ func (m *Mesh) Alive(id ID) bool {
 	return m.aliveLocked(id)
 }
 
+// Dead tells whether id is a member that gossip holds to be dead, or that has
+// left. It is false for one that is alive, or only suspected, or was never heard
+// of, or has been dead for more than some minutes: 5 at least, unless the mesh
+// is full. It only looks something up.
+func (m *Mesh) Dead(id ID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.nodes[id]
+	return n != nil && !n.alive
+}
+
 func (m *Mesh) aliveLocked(id ID) bool {
 	n := m.nodes[id]
 	return id == m.self.ID || n != nil && n.alive
@@ -115,10 +126,26 @@ func (c callbacks) NotifyAlive(n *memberlist.Node) error {
 	}
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
-	if mb.ID != c.m.self.ID && c.m.nodes[mb.ID] == nil && len(c.m.nodes) >= c.m.cfg.MaxMembers {
+	if mb.ID != c.m.self.ID && c.m.nodes[mb.ID] == nil && len(c.m.nodes) >= c.m.cfg.MaxMembers && !c.m.roomLocked() {
 		return errFull
 	}
 	return nil
+}
+
+// roomLocked makes room for a member by forgetting the one that died first.
+func (m *Mesh) roomLocked() bool {
+	var oldest ID
+	for id, n := range m.nodes {
+		if o := m.nodes[oldest]; !n.alive && (o == nil || n.died.Before(o.died)) {
+			oldest = id
+		}
+	}
+	if m.nodes[oldest] == nil {
+		return false
+	}
+	delete(m.nodes, oldest)
+	m.reg.drop(oldest)
+	return true
 }
 
 const gossipProtocol = memberlist.ProtocolVersion2Compatible
@@ -150,6 +177,9 @@ func (m *Mesh) seen(n *memberlist.Node, join bool) {
 		m.foundLocked(mb.ID)
 	}
 	o.Member = mb
+	if mb.Addr == m.self.Addr { // a former life of ours
+		m.doubtLocked(mb.ID)
+	}
 	// The list itself is often in the same packet, or in the next one.
 	m.reg.heard(mb.ID, mt.version, mt.digest, now, now.Add(fetchGrace))
 	m.changedLocked()

@@ -2,12 +2,12 @@ package mesh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -82,7 +82,7 @@ func (n *memNet) reach(from, to string) (h *memHost, silent bool) {
 	return n.hosts[to], false
 }
 
-var errRefused = errors.New("connection refused")
+var errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 
 func (h *memHost) DialGossip(ctx context.Context, addr string) (net.Conn, ID, error) {
 	to, silent := h.net.reach(h.addr, addr)

@@ -46,7 +46,8 @@ type Entry struct {
 // A Network gives the mesh its sockets. Its methods are called from several
 // goroutines at once; the mesh closes only connections, not the network.
 type Network interface {
-	// DialGossip connects to addr and returns who answers there, verified.
+	// DialGossip connects to addr and returns who answers there, verified. An
+	// error that wraps syscall.ECONNREFUSED says that nobody listens there.
 	DialGossip(ctx context.Context, addr string) (net.Conn, ID, error)
 	// GossipConns delivers what others have dialled that way.
 	GossipConns() <-chan net.Conn
@@ -98,17 +99,19 @@ type Mesh struct {
 	queue     *memberlist.TransmitLimitedQueue
 	live      atomic.Int32 // live nodes, ourselves included; read under memberlist's locks
 
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	kick   chan struct{} // wakes the registry's goroutine
-	slots  chan struct{} // bounds the requests answered at once
-	probes chan struct{} // bounds the dial-backs made at once
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+	kick    chan struct{} // wakes the registry's goroutine
+	slots   chan struct{} // bounds the requests answered at once
+	probes  chan struct{} // bounds the dial-backs made at once
+	doubted chan struct{} // wakes who looks at those in doubt
 
 	mu        sync.Mutex
 	nodes     map[ID]*node // all others, dead ones for a while
 	lost      map[ID]lostMember
-	arrivals  uint64 // how often a member has become known, or live again
+	doubts    map[ID]struct{} // live members to be looked at
+	arrivals  uint64          // how often a member has become known, or live again
 	reg       registry
 	changed   chan struct{}
 	flushAt   time.Time // when the own list is to be announced; zero: nothing new
@@ -148,7 +151,9 @@ func New(cfg Config) (*Mesh, error) {
 		kick:    make(chan struct{}, 1),
 		slots:   make(chan struct{}, maxRequests),
 		probes:  make(chan struct{}, maxProbes),
+		doubted: make(chan struct{}, 1),
 		lost:    make(map[ID]lostMember),
+		doubts:  make(map[ID]struct{}),
 		nodes:   make(map[ID]*node),
 		changed: make(chan struct{}),
 	}
@@ -175,6 +180,7 @@ func New(cfg Config) (*Mesh, error) {
 	mc.EnableCompression = false // a few bytes could grow to many
 	mc.RequireNodeNames = true   // we dial members only by their verified identity
 	mc.DeadNodeReclaimTime = time.Second
+	mc.DisableTcpPingsForNode = m.unanswered
 	delegate := callbacks{m}
 	mc.Delegate, mc.Events, mc.Alive = delegate, delegate, delegate
 	logs := newLogWriter(m.ctx, m.log)
@@ -188,6 +194,7 @@ func New(cfg Config) (*Mesh, error) {
 	m.transport.start()
 	m.wg.Go(m.acceptLoop)
 	m.wg.Go(m.registryLoop)
+	m.wg.Go(m.checkLoop)
 	return m, nil
 }
 

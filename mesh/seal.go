@@ -13,7 +13,7 @@ import (
 
 // sealer looks into memberlist's encrypted packets, for two things: that
 // nothing reaches memberlist which it should not be given, and which pings are
-// on their way, so that Close can answer them.
+// on their way, so that Close can answer them. It also makes some of its own.
 type sealer struct{ ring *memberlist.Keyring }
 
 const (
@@ -38,6 +38,11 @@ func (s sealer) gcm(key []byte) (cipher.AEAD, error) {
 
 // open decrypts a packet.
 func (s sealer) open(b []byte) ([]byte, bool) {
+	return s.openWith(b, nil)
+}
+
+// openWith decrypts what was sealed together with some bytes in the clear.
+func (s sealer) openWith(b, clear []byte) ([]byte, bool) {
 	if len(b) <= sealOverhead || b[0] != sealVersion {
 		return nil, false
 	}
@@ -46,7 +51,7 @@ func (s sealer) open(b []byte) ([]byte, bool) {
 		if err != nil {
 			continue
 		}
-		if plain, err := g.Open(nil, b[1:1+nonceSize], b[1+nonceSize:], nil); err == nil {
+		if plain, err := g.Open(nil, b[1:1+nonceSize], b[1+nonceSize:], clear); err == nil {
 			return plain, true
 		}
 	}
@@ -163,8 +168,17 @@ func (s sealer) ack(seq uint32) ([]byte, error) {
 	return s.seal(plain)
 }
 
+// sealStream makes a stream of memberlist that consists of one message.
+func (s sealer) sealStream(plain []byte) ([]byte, error) {
+	head := binary.BigEndian.AppendUint32([]byte{streamEncrypted}, uint32(len(plain)+sealOverhead))
+	body, err := s.sealWith(plain, head)
+	return append(head, body...), err
+}
+
 // seal encrypts a packet as memberlist does.
-func (s sealer) seal(plain []byte) ([]byte, error) {
+func (s sealer) seal(plain []byte) ([]byte, error) { return s.sealWith(plain, nil) }
+
+func (s sealer) sealWith(plain, clear []byte) ([]byte, error) {
 	g, err := s.gcm(s.ring.GetPrimaryKey())
 	if err != nil {
 		return nil, err
@@ -172,7 +186,7 @@ func (s sealer) seal(plain []byte) ([]byte, error) {
 	b := make([]byte, 1+nonceSize, len(plain)+sealOverhead)
 	b[0] = sealVersion
 	_, _ = rand.Read(b[1:])
-	return g.Seal(b, b[1:], plain, nil), nil
+	return g.Seal(b, b[1:], plain, clear), nil
 }
 
 // pingRing keeps the pings sent last.

@@ -73,6 +73,9 @@ func (m *Mesh) answer(w io.Writer, q request) error {
 		return m.answerAll(w)
 	default:
 		err := m.probe(q.addr, q.id)
+		if err == nil {
+			m.met(q.id, q.addr)
+		}
 		_, werr := w.Write(appendDialAnswer(nil, err))
 		return werr
 	}

@@ -13,7 +13,7 @@ type reader struct {
 }
 
 func (r *reader) bytes(n, limit int) []byte {
-	if r.bad || n > limit || n > len(r.b) {
+	if r.bad || n < 0 || n > limit || n > len(r.b) {
 		r.bad = true
 		return nil
 	}
