@@ -17,6 +17,8 @@ const (
 	lookGather  = 20 * time.Millisecond // what is found out meanwhile is reported together
 	opinions    = 3                     // members that are asked whether they reach one that we don't
 	sweepSize   = 64                    // members that are pinged when one is missing
+	afterDeath  = time.Second           // deaths that are told meanwhile count together
+	perDeath    = 4                     // members that are pinged for each death that is told
 	quietFor    = 10 * time.Second      // one that was quiet is not looked at again before
 )
 
@@ -36,14 +38,19 @@ const (
 func (m *Mesh) doubt(id ID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.doubtLocked(id)
+	m.doubtLocked(id, false)
 }
 
-func (m *Mesh) doubtLocked(id ID) {
+func (m *Mesh) doubtLocked(id ID, replaced bool) {
 	if n := m.nodes[id]; n == nil || !n.alive {
 		return
 	}
-	m.doubts[id] = struct{}{}
+	m.doubts[id] = m.doubts[id] || replaced
+	m.checkSoon()
+}
+
+// checkSoon wakes checkLoop.
+func (m *Mesh) checkSoon() {
 	select {
 	case m.doubted <- struct{}{}:
 	default:
@@ -68,7 +75,7 @@ func (m *Mesh) met(id ID, addr string) {
 	defer m.mu.Unlock()
 	for other, n := range m.nodes {
 		if n.Addr == addr && other != id {
-			m.doubtLocked(other)
+			m.doubtLocked(other, true)
 		}
 	}
 }
@@ -79,27 +86,42 @@ type checks struct {
 	quiet map[ID]time.Time // who was quiet, and when
 }
 
-// checkLoop looks at who is in doubt.
+// checkLoop looks at who is in doubt. Some time after deaths that gossip has
+// told it looks for more: gossip does not tell all of many to everybody.
 func (m *Mesh) checkLoop() {
 	c := checks{m: m, quiet: make(map[ID]time.Time)}
+	var later <-chan time.Time
 	for {
 		select {
 		case <-m.ctx.Done():
 			return
 		case <-m.doubted:
-			c.run()
+			c.run(0)
+		case <-later:
+			later = nil
+			m.mu.Lock()
+			n := m.deaths
+			m.deaths = 0
+			m.mu.Unlock()
+			c.run(min(perDeath*n, sweepSize))
 		}
+		m.mu.Lock()
+		if m.deaths > 0 && later == nil {
+			later = time.After(afterDeath)
+		}
+		m.mu.Unlock()
 	}
 }
 
-// run looks at all who are in doubt. Where one is missing there may be more:
-// others are pinged as long as that proves true, and looked at if they don't
-// answer.
-func (c *checks) run() {
+// run pings n members, and looks at all who are in doubt. Where one is missing
+// there may be more: others are pinged as long as that proves true, and looked
+// at if they don't answer.
+func (c *checks) run(n int) {
 	pinged := make(map[ID]bool)
+	c.sweep(n, pinged)
 	for batch := c.take(); len(batch) > 0; batch = c.take() {
 		if c.judge(batch) {
-			c.sweep(pinged)
+			c.sweep(sweepSize, pinged)
 		}
 	}
 }
@@ -115,12 +137,12 @@ func (c *checks) take() []Member {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
 	var out []Member
-	for id := range c.m.doubts {
+	for id, replaced := range c.m.doubts {
 		if len(out) == looksAtOnce || c.m.closed {
 			break
 		}
 		delete(c.m.doubts, id)
-		if _, ok := c.quiet[id]; !ok && c.m.aliveLocked(id) {
+		if _, ok := c.quiet[id]; (!ok || replaced) && c.m.aliveLocked(id) {
 			out = append(out, c.m.nodes[id].Member)
 		}
 	}
@@ -162,18 +184,18 @@ func (c *checks) judge(batch []Member) (missing bool) {
 	return missing
 }
 
-// sweep pings members that were not pinged yet; who doesn't answer is in doubt.
-func (c *checks) sweep(pinged map[ID]bool) {
+// sweep pings n members that were not pinged yet; who doesn't answer is in doubt.
+func (c *checks) sweep(n int, pinged map[ID]bool) {
 	c.m.mu.Lock()
 	var others []Member
-	for id, n := range c.m.nodes {
-		if len(others) == sweepSize {
+	for id, o := range c.m.nodes {
+		if len(others) == n {
 			break
 		}
 		_, doubted := c.m.doubts[id]
-		if _, ok := c.quiet[id]; n.alive && !ok && !doubted && !pinged[id] {
+		if _, ok := c.quiet[id]; o.alive && !ok && !doubted && !pinged[id] {
 			pinged[id] = true
-			others = append(others, n.Member)
+			others = append(others, o.Member)
 		}
 	}
 	c.m.mu.Unlock()

@@ -178,7 +178,7 @@ func (m *Mesh) seen(n *memberlist.Node, join bool) {
 	}
 	o.Member = mb
 	if mb.Addr == m.self.Addr { // a former life of ours
-		m.doubtLocked(mb.ID)
+		m.doubtLocked(mb.ID, true)
 	}
 	// The list itself is often in the same packet, or in the next one.
 	m.reg.heard(mb.ID, mt.version, mt.digest, now, now.Add(fetchGrace))
@@ -203,6 +203,8 @@ func (c callbacks) NotifyLeave(n *memberlist.Node) {
 	o.alive, o.died = false, time.Now()
 	if !o.left {
 		m.lostLocked(o.Member)
+		m.deaths++
+		m.checkSoon()
 	}
 	m.changedLocked()
 	m.wake()

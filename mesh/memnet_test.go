@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"sync"
@@ -18,11 +19,14 @@ type memNet struct {
 	hosts map[string]*memHost
 	side  map[string]int // of a partition; hosts on different sides hear nothing of each other
 	deaf  map[string]bool
-	lossy bool // no packet arrives, only streams do
+	apart map[[2]string]bool // from, to: nothing gets through
+	deny  bool               // what does not get through is refused, as some firewalls do
+	lossy bool               // no packet arrives, only streams do
+	loss  float64            // of packets
 }
 
 func newMemNet() *memNet {
-	return &memNet{hosts: make(map[string]*memHost), side: make(map[string]int), deaf: make(map[string]bool)}
+	return &memNet{hosts: make(map[string]*memHost), side: make(map[string]int), deaf: make(map[string]bool), apart: make(map[[2]string]bool)}
 }
 
 type memHost struct {
@@ -56,6 +60,14 @@ func (n *memNet) heal() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	clear(n.side)
+	clear(n.apart)
+}
+
+// cut lets nothing through from one address to another.
+func (n *memNet) cut(from, to string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.apart[[2]string{from, to}] = true
 }
 
 // silence makes a host hear nothing any more.
@@ -76,8 +88,8 @@ func (n *memNet) unplug(addr string) {
 func (n *memNet) reach(from, to string) (h *memHost, silent bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.side[from] != n.side[to] || n.deaf[to] {
-		return nil, true
+	if n.side[from] != n.side[to] || n.deaf[to] || n.apart[[2]string{from, to}] {
+		return nil, !n.deny
 	}
 	return n.hosts[to], false
 }
@@ -148,7 +160,7 @@ func (p *memPackets) ReadFrom(b []byte) (int, net.Addr, error) {
 
 func (p *memPackets) WriteTo(b []byte, to net.Addr) (int, error) {
 	h, _ := p.host.net.reach(p.host.addr, to.String())
-	if h == nil || p.host.net.lossy {
+	if h == nil || p.host.net.lossy || rand.Float64() < p.host.net.loss {
 		return len(b), nil
 	}
 	select {

@@ -110,8 +110,9 @@ type Mesh struct {
 	mu        sync.Mutex
 	nodes     map[ID]*node // all others, dead ones for a while
 	lost      map[ID]lostMember
-	doubts    map[ID]struct{} // live members to be looked at
-	arrivals  uint64          // how often a member has become known, or live again
+	doubts    map[ID]bool // live members to be looked at; true: somebody else was met at its address
+	deaths    int         // told since others were looked at for that
+	arrivals  uint64      // how often a member has become known, or live again
 	reg       registry
 	changed   chan struct{}
 	flushAt   time.Time // when the own list is to be announced; zero: nothing new
@@ -153,7 +154,7 @@ func New(cfg Config) (*Mesh, error) {
 		probes:  make(chan struct{}, maxProbes),
 		doubted: make(chan struct{}, 1),
 		lost:    make(map[ID]lostMember),
-		doubts:  make(map[ID]struct{}),
+		doubts:  make(map[ID]bool),
 		nodes:   make(map[ID]*node),
 		changed: make(chan struct{}),
 	}
@@ -180,6 +181,7 @@ func New(cfg Config) (*Mesh, error) {
 	mc.EnableCompression = false // a few bytes could grow to many
 	mc.RequireNodeNames = true   // we dial members only by their verified identity
 	mc.DeadNodeReclaimTime = time.Second
+	mc.SuspicionMaxTimeoutMult = 3 // who sees a death alone waits thrice as long as who is confirmed
 	mc.DisableTcpPingsForNode = m.unanswered
 	delegate := callbacks{m}
 	mc.Delegate, mc.Events, mc.Alive = delegate, delegate, delegate

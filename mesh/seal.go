@@ -191,7 +191,7 @@ func (s sealer) sealWith(plain, clear []byte) ([]byte, error) {
 
 // pingRing keeps the pings sent last.
 type pingRing struct {
-	sent [256]struct {
+	sent [1024]struct {
 		seq uint32
 		at  time.Time
 	}
