@@ -78,9 +78,13 @@ func Join(ctx context.Context, cfg Config) (*Node, error) {
 	n.hub, err = newHub(peer.Config{
 		Listen: cfg.Listen, Advertise: cfg.Advertise, Name: cfg.Name, Key: cfg.Key, AcceptKeys: cfg.AcceptKeys,
 		ResumeTimeout: cfg.ResumeTimeout, Logger: cfg.Logger, Network: cfg.network,
-		Dead: func(id NodeID) bool {
+		Dead: func(id NodeID) bool { // asked when nobody answers where it was
 			m := gossip.Load()
-			return m != nil && m.Dead(mesh.ID(id))
+			if m == nil {
+				return false
+			}
+			m.Doubt(mesh.ID(id)) // so the others need not find out by themselves
+			return m.Dead(mesh.ID(id))
 		},
 	}, n.poke, nil)
 	if err != nil {
