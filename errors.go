@@ -34,6 +34,7 @@ var (
 // Why ends that were not closed in good order have ended.
 var (
 	errNodeClosed = fmt.Errorf("netchan: the node was closed: %w", ErrClosed)
+	errParted     = fmt.Errorf("netchan: the node has left: %w", ErrPeerLost)
 	errEnded      = fmt.Errorf("netchan: the connection was given up: %w", ErrClosed)
 )
 

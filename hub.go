@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -32,7 +33,8 @@ type hub struct {
 	mu       sync.Mutex // guards what follows
 	sessions map[peer.NodeID]*remote
 	dialling map[peer.NodeID]bool
-	wanted   map[peer.NodeID]string // who is to be linked, and where
+	wanted   map[peer.NodeID]string    // who is to be linked, and where
+	parted   map[peer.NodeID]time.Time // who has said goodbye, and when
 	closed   bool
 	changed  func() // called when sessions has changed; must not block
 }
@@ -63,6 +65,7 @@ func newHub(cfg peer.Config, changed func(), before func(*chanref.Table) error) 
 		table:    chanref.NewTable(nodeName),
 		sessions: make(map[peer.NodeID]*remote),
 		dialling: make(map[peer.NodeID]bool),
+		parted:   make(map[peer.NodeID]time.Time),
 		changed:  changed,
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -106,9 +109,14 @@ func (h *hub) addLink(l *peer.Link) {
 func (h *hub) turned(l *peer.Link) {
 	h.mu.Lock()
 	r := h.sessions[l.Remote().ID]
+	_, parted := h.parted[l.Remote().ID]
 	h.mu.Unlock()
 	if r == nil || r.link != l {
 		return // addLink will look
+	}
+	if parted && l.Broken() {
+		r.session.Close(errParted)
+		return
 	}
 	h.turns.Lock() // what is told last is what is so
 	defer h.turns.Unlock()
@@ -119,7 +127,25 @@ func (h *hub) turned(l *peer.Link) {
 
 func (h *hub) Serve(in *mux.In)                    { h.table.Serve(in) }
 func (h *hub) Attach(s *mux.Session, a mux.Attach) { h.table.Attach(s, a) }
-func (h *hub) Goodbye(*mux.Session)                {}
+
+// Goodbye notes that a node is leaving: when its link breaks nobody is looked for.
+func (h *hub) Goodbye(s *mux.Session) {
+	r := s.Peer.(*remote)
+	if r.link == nil {
+		return
+	}
+	now := time.Now()
+	h.mu.Lock()
+	maps.DeleteFunc(h.parted, func(_ peer.NodeID, at time.Time) bool { return now.Sub(at) > partedTime })
+	h.parted[r.info.ID] = now
+	h.mu.Unlock()
+	h.turned(r.link)
+}
+
+// partedTime is for how long it is remembered that a node has said goodbye: until all
+// have heard of it.
+const partedTime = time.Minute
+
 func (h *hub) Ended(s *mux.Session, err error) {
 	h.table.Ended(s)
 	r := s.Peer.(*remote)
@@ -160,7 +186,7 @@ func (h *hub) want(nodes map[peer.NodeID]string) {
 	defer h.mu.Unlock()
 	h.wanted = nodes
 	for id := range nodes {
-		if h.closed || h.dialling[id] || h.sessions[id] != nil {
+		if _, parted := h.parted[id]; parted || h.closed || h.dialling[id] || h.sessions[id] != nil {
 			continue
 		}
 		h.dialling[id] = true
@@ -173,7 +199,8 @@ func (h *hub) wantsDial(id peer.NodeID) (addr string, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	addr, ok = h.wanted[id]
-	if !ok || h.closed || h.sessions[id] != nil {
+	_, parted := h.parted[id]
+	if !ok || parted || h.closed || h.sessions[id] != nil {
 		delete(h.dialling, id)
 		return "", false
 	}
@@ -182,14 +209,14 @@ func (h *hub) wantsDial(id peer.NodeID) (addr string, ok bool) {
 
 func (h *hub) dial(id peer.NodeID) {
 	var wait backoff
-	logged := false
+	start, logged := time.Now(), false
 	for {
 		addr, ok := h.wantsDial(id)
 		if !ok {
 			return
 		}
 		_, err := h.host.Link(h.ctx, addr, id)
-		if err != nil && !logged && h.ctx.Err() == nil {
+		if err != nil && !logged && time.Since(start) >= dialQuiet && h.ctx.Err() == nil {
 			h.log.Warn("netchan: no link yet, trying again", "node", id, "addr", addr, "reason", err)
 			logged = true
 		}
@@ -198,6 +225,10 @@ func (h *hub) dial(id peer.NodeID) {
 		}
 	}
 }
+
+// dialQuiet is for how long a node may not answer before it is said: one that has just
+// left or died is soon known to have.
+const dialQuiet = time.Second
 
 // backoff waits longer each time, from 50 ms to 1 s, with jitter.
 type backoff struct{ d time.Duration }
