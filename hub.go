@@ -109,14 +109,9 @@ func (h *hub) addLink(l *peer.Link) {
 func (h *hub) turned(l *peer.Link) {
 	h.mu.Lock()
 	r := h.sessions[l.Remote().ID]
-	_, parted := h.parted[l.Remote().ID]
 	h.mu.Unlock()
 	if r == nil || r.link != l {
 		return // addLink will look
-	}
-	if parted && l.Broken() {
-		r.session.Close(errParted)
-		return
 	}
 	h.turns.Lock() // what is told last is what is so
 	defer h.turns.Unlock()
@@ -128,7 +123,7 @@ func (h *hub) turned(l *peer.Link) {
 func (h *hub) Serve(in *mux.In)                    { h.table.Serve(in) }
 func (h *hub) Attach(s *mux.Session, a mux.Attach) { h.table.Attach(s, a) }
 
-// Goodbye notes that a node is leaving: when its link breaks nobody is looked for.
+// Goodbye notes that a node is leaving: nobody shall look for it.
 func (h *hub) Goodbye(s *mux.Session) {
 	r := s.Peer.(*remote)
 	if r.link == nil {
@@ -139,7 +134,7 @@ func (h *hub) Goodbye(s *mux.Session) {
 	maps.DeleteFunc(h.parted, func(_ peer.NodeID, at time.Time) bool { return now.Sub(at) > partedTime })
 	h.parted[r.info.ID] = now
 	h.mu.Unlock()
-	h.turned(r.link)
+	r.link.Part()
 }
 
 // partedTime is for how long it is remembered that a node has said goodbye: until all

@@ -129,6 +129,39 @@ func TestBrokenConnections(t *testing.T) {
 	}
 }
 
+// Where the peer is known to leave, a connection that breaks is the end, and so is one
+// that was broken before: nobody dials.
+func TestPart(t *testing.T) {
+	for _, before := range []bool{true, false} {
+		a, b := testPair(t)
+		drain(t, b)
+		if !before {
+			a.Part()
+			if err := a.WriteFrame([]byte("head"), []byte("body")); err != nil {
+				t.Fatal("it is used no more:", err)
+			}
+		}
+		drain(t, a)
+		_ = a.current().wire.Close()
+		if before {
+			until(t, func() bool { return a.Stats().Breaks > 0 })
+			a.Part()
+			if c := a.current(); c != nil { // it was back already
+				_ = c.wire.Close()
+			}
+		}
+		receive(t, a.Done())
+		who := (*LostError)(nil)
+		if err := a.Err(); !errors.As(err, &who) || who.Node != a.Remote() || !errors.Is(err, io.EOF) {
+			t.Error(err)
+		}
+		if s := a.Stats(); !before && s.Breaks > 0 {
+			t.Errorf("%+v", s)
+		}
+		receive(t, b.Done()) // it hears so when it dials
+	}
+}
+
 // The peer's goodbye is told as io.EOF within ErrPeerLost, after its data.
 func TestPeerEndsLink(t *testing.T) {
 	links := make(chan *Link, 1)

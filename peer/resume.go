@@ -35,6 +35,11 @@ func (l *Link) broke(c *carrier, err error) {
 		l.mu.Unlock()
 		return
 	}
+	if l.parting {
+		l.mu.Unlock()
+		l.end(lost(l.info, errGoodbye))
+		return
+	}
 	l.on = nil
 	l.breaks++
 	l.brokenAt = l.host.clock.now()
@@ -48,6 +53,15 @@ func (l *Link) broke(c *carrier, err error) {
 	if !l.host.spawn(func() { l.mend(ctx) }) {
 		l.end(ErrClosed)
 	}
+}
+
+// Part says that the peer is leaving: the link is used as long as it works, and ends
+// when its connection breaks, or if it is broken now.
+func (l *Link) Part() {
+	l.mu.Lock()
+	l.parting = true
+	l.mu.Unlock()
+	l.giveUp(errGoodbye)
 }
 
 // detach takes the link off its connection, if it has one, to put it on the one
@@ -79,7 +93,7 @@ func (l *Link) attach(c *carrier, number, received uint64) error {
 	}
 	if err := l.out.ack(received); err != nil {
 		l.mu.Unlock()
-		l.end(lost(l.info.ID, err))
+		l.end(lost(l.info, err))
 		return err
 	}
 	now := l.host.clock.now()
@@ -131,7 +145,7 @@ func (l *Link) mend(ctx context.Context) {
 // giveUp ends the link if it is still broken.
 func (l *Link) giveUp(err error) {
 	if l.Broken() {
-		l.end(lost(l.info.ID, err))
+		l.end(lost(l.info, err))
 	}
 }
 
