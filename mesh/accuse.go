@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -24,6 +25,7 @@ const (
 	typePushPull = 6
 
 	accuseTimeout = 5 * time.Second
+	accusePacket  = 1300 // bytes
 )
 
 // Of what memberlist thinks of a member.
@@ -40,6 +42,8 @@ type standing struct {
 
 // accuse tells memberlist who is gone, and who is quiet: it suspects those, as
 // if it had pinged them itself, and buries them if nobody hears of them soon.
+// Some members are told directly: by gossip alone one of nine would often not
+// hear of a death at all.
 func (m *Mesh) accuse(found map[ID]verdict) {
 	ctx, cancel := context.WithTimeout(m.ctx, accuseTimeout)
 	defer cancel()
@@ -48,16 +52,50 @@ func (m *Mesh) accuse(found map[ID]verdict) {
 		m.log.Debug("netchan: gossip does not tell its state", "err", err)
 		return
 	}
+	var said [][]byte
 	for id, v := range found {
 		s, ok := all[id]
 		switch {
-		case !ok:
-		case v == gone && (s.state == stateAlive || s.state == stateSuspect):
-			m.transport.say(accusation(typeDead, s.incarnation, id, m.self.ID))
-		case v == quiet && s.state == stateAlive:
-			m.transport.say(accusation(typeSuspect, s.incarnation, id, m.self.ID))
+		case !ok || s.state != stateAlive && s.state != stateSuspect:
+		case v == gone:
+			said = append(said, accusation(typeDead, s.incarnation, id, m.self.ID))
+		case s.state == stateAlive:
+			said = append(said, accusation(typeSuspect, s.incarnation, id, m.self.ID))
 		}
 	}
+	for _, a := range said {
+		m.transport.say(a)
+	}
+	if len(said) == 0 {
+		return
+	}
+	b, err := m.transport.sealer.seal(pack(said))
+	if err != nil {
+		return
+	}
+	m.mu.Lock()
+	near := m.othersLocked(tellAtOnce)
+	m.mu.Unlock()
+	for _, mb := range near {
+		_, _ = m.transport.WriteTo(b, mb.Addr) // packets may get lost
+	}
+}
+
+// pack puts as many messages together as fit into a packet, the way memberlist
+// does.
+func pack(messages [][]byte) []byte {
+	size := 0
+	for i, p := range messages {
+		if size += 2 + len(p); size > accusePacket || i == 255 {
+			messages = messages[:i]
+			break
+		}
+	}
+	b := []byte{typeCompound, byte(len(messages))}
+	for _, p := range messages {
+		b = binary.BigEndian.AppendUint16(b, uint16(len(p)))
+	}
+	return append(b, bytes.Join(messages, nil)...)
 }
 
 // accusation is a message of memberlist that says that one member holds
@@ -193,13 +231,13 @@ func (r *reader) packed() (n uint64, b []byte) {
 		return 0, r.bytes(int(t&0x1f), maxStream)
 	case t == 0xc0, t == 0xc2, t == 0xc3: // nil, false, true
 		return uint64(t & 1), nil
-	case t == 0xcc:
+	case t == 0xcc, t == 0xd0: // without a sign, and with one that is never used
 		return uint64(r.byte()), nil
-	case t == 0xcd:
+	case t == 0xcd, t == 0xd1:
 		return uint64(r.uint16()), nil
-	case t == 0xce:
+	case t == 0xce, t == 0xd2:
 		return uint64(r.uint32()), nil
-	case t == 0xcf:
+	case t == 0xcf, t == 0xd3:
 		return r.uint64(), nil
 	case t == 0xc4, t == 0xd9:
 		return 0, r.bytes(int(r.byte()), maxStream)

@@ -99,11 +99,7 @@ func (m *Mesh) checkLoop() {
 			c.run(0)
 		case <-later:
 			later = nil
-			m.mu.Lock()
-			n := m.deaths
-			m.deaths = 0
-			m.mu.Unlock()
-			c.run(min(perDeath*n, sweepSize))
+			c.run(m.afterDeaths())
 		}
 		m.mu.Lock()
 		if m.deaths > 0 && later == nil {
@@ -111,6 +107,21 @@ func (m *Mesh) checkLoop() {
 		}
 		m.mu.Unlock()
 	}
+}
+
+// afterDeaths returns how many members are to be pinged for what gossip has
+// told. Who has said goodbye and is still there for memberlist is in doubt.
+func (m *Mesh) afterDeaths() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, n := range m.nodes {
+		if n.left && n.alive {
+			m.doubtLocked(id, false)
+		}
+	}
+	n := min(perDeath*m.deaths, sweepSize)
+	m.deaths = 0
+	return n
 }
 
 // run pings n members, and looks at all who are in doubt. Where one is missing

@@ -37,12 +37,13 @@ type memHost struct {
 	pc    *memPackets
 }
 
-// host makes a host; one that was at addr before is gone then.
+// host makes a host; one that was at addr before is gone then, and its silence too.
 func (n *memNet) host(addr string, id ID) *memHost {
 	h := &memHost{net: n, id: id, addr: addr, conns: make(chan net.Conn, 256)}
 	h.pc = &memPackets{host: h, in: make(chan memPacket, 4096), expired: make(chan struct{})}
 	n.mu.Lock()
 	n.hosts[addr] = h
+	delete(n.deaf, addr)
 	n.mu.Unlock()
 	return h
 }
@@ -63,11 +64,25 @@ func (n *memNet) heal() {
 	clear(n.apart)
 }
 
-// cut lets nothing through from one address to another.
-func (n *memNet) cut(from, to string) {
+// cut lets nothing through from one host to another.
+func (n *memNet) cut(from, to byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.apart[[2]string{from, to}] = true
+	n.apart[[2]string{at(from), at(to)}] = true
+}
+
+// change changes how the network is.
+func (n *memNet) change(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f()
+}
+
+// loses tells whether the next packet is lost.
+func (n *memNet) loses() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.lossy || rand.Float64() < n.loss
 }
 
 // silence makes a host hear nothing any more.
@@ -160,7 +175,7 @@ func (p *memPackets) ReadFrom(b []byte) (int, net.Addr, error) {
 
 func (p *memPackets) WriteTo(b []byte, to net.Addr) (int, error) {
 	h, _ := p.host.net.reach(p.host.addr, to.String())
-	if h == nil || p.host.net.lossy || rand.Float64() < p.host.net.loss {
+	if h == nil || p.host.net.loses() {
 		return len(b), nil
 	}
 	select {

@@ -176,26 +176,6 @@ func TestLeave(t *testing.T) {
 	})
 }
 
-// A node that is started again under its address is let in at once.
-func TestRestart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := newMemNet()
-		a, b := n.node(t, 1), n.node(t, 2, at(1))
-		join(t, b)
-		b.Publish([]End{end(2, "jobs")})
-		has(t, time.Second, "jobs", 1, a)
-		if err := b.Close(); err != nil {
-			t.Fatal(err)
-		}
-		again := n.nodeAs(t, id(9), at(2), at(1))
-		join(t, again)
-		until(t, a, 100*time.Millisecond, "the new life", func() bool { return a.Alive(id(9)) })
-		again.Publish([]End{end(9, "work")})
-		has(t, 300*time.Millisecond, "work", 1, a)
-		has(t, 20*time.Second, "jobs", 0, a)
-	})
-}
-
 // A partition that lasts longer than memberlist remembers heals by itself,
 // also between nodes that are nobody's seeds.
 func TestPartition(t *testing.T) {

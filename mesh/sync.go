@@ -143,6 +143,8 @@ func (m *Mesh) goneLocked(id ID) (news bool) {
 		return false
 	}
 	n.left = true
+	m.deaths++
+	m.checkSoon()
 	m.foundLocked(id)
 	return true
 }
