@@ -29,7 +29,12 @@ func TestReceiversComeAndGo(t *testing.T) {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
+		pace := time.NewTicker(burstEvery)
+		defer pace.Stop()
 		for v := 0; ; v++ {
+			if v%(10*burst) == 0 {
+				<-pace.C
+			}
 			select {
 			case s.C <- v:
 				done.add(fmt.Sprint(v), -1)
