@@ -35,6 +35,7 @@ type hub struct {
 	dialling map[peer.NodeID]bool
 	wanted   map[peer.NodeID]string    // who is to be linked, and where
 	parted   map[peer.NodeID]time.Time // who has said goodbye, and when
+	leaving  bool                      // goodbye was called: no new links
 	closed   bool
 	changed  func() // called when sessions has changed; must not block
 }
@@ -93,7 +94,7 @@ func newHub(cfg peer.Config, changed func(), before func(*chanref.Table) error) 
 func (h *hub) addLink(l *peer.Link) {
 	r := &remote{link: l, info: l.Remote()}
 	h.mu.Lock()
-	if h.closed {
+	if h.leaving || h.closed {
 		h.mu.Unlock()
 		l.Close()
 		return
@@ -181,7 +182,7 @@ func (h *hub) want(nodes map[peer.NodeID]string) {
 	defer h.mu.Unlock()
 	h.wanted = nodes
 	for id := range nodes {
-		if _, parted := h.parted[id]; parted || h.closed || h.dialling[id] || h.sessions[id] != nil {
+		if _, parted := h.parted[id]; parted || h.leaving || h.closed || h.dialling[id] || h.sessions[id] != nil {
 			continue
 		}
 		h.dialling[id] = true
@@ -195,7 +196,7 @@ func (h *hub) wantsDial(id peer.NodeID) (addr string, ok bool) {
 	defer h.mu.Unlock()
 	addr, ok = h.wanted[id]
 	_, parted := h.parted[id]
-	if !ok || parted || h.closed || h.sessions[id] != nil {
+	if !ok || parted || h.leaving || h.closed || h.sessions[id] != nil {
 		delete(h.dialling, id)
 		return "", false
 	}
@@ -204,17 +205,18 @@ func (h *hub) wantsDial(id peer.NodeID) (addr string, ok bool) {
 
 func (h *hub) dial(id peer.NodeID) {
 	var wait backoff
+	var err error
 	start, logged := time.Now(), false
 	for {
 		addr, ok := h.wantsDial(id)
 		if !ok {
 			return
 		}
-		_, err := h.host.Link(h.ctx, addr, id)
 		if err != nil && !logged && time.Since(start) >= dialQuiet && h.ctx.Err() == nil {
 			h.log.Warn("netchan: no link yet, trying again", "node", id, "addr", addr, "reason", err)
 			logged = true
 		}
+		_, err = h.host.Link(h.ctx, addr, id)
 		if err != nil || h.session(id) == nil {
 			wait.sleep(h.ctx)
 		}
@@ -223,7 +225,7 @@ func (h *hub) dial(id peer.NodeID) {
 
 // dialQuiet is for how long a node may not answer before it is said: one that has just
 // left or died is soon known to have.
-const dialQuiet = time.Second
+const dialQuiet = 3 * time.Second
 
 // backoff waits longer each time, from 50 ms to 1 s, with jitter.
 type backoff struct{ d time.Duration }
@@ -244,9 +246,11 @@ func (b *backoff) sleep(ctx context.Context) {
 }
 
 // goodbye tells every peer that we leave, and waits for their answers: what
-// was sent before has arrived then.
+// was sent before has arrived then. No link is made from then on.
 func (h *hub) goodbye(ctx context.Context) error {
+	h.host.Leave(ctx)
 	h.mu.Lock()
+	h.leaving = true
 	var all []*mux.Session
 	for _, r := range h.sessions {
 		all = append(all, r.session)

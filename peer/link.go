@@ -206,7 +206,7 @@ func (l *Link) start() bool {
 	if !l.host.spawn(func() { defer l.wg.Done(); l.flusher() }) {
 		l.wg.Done()
 		l.end(ErrClosed)
-		_ = c.wire.Close()
+		l.farewell()
 		return false
 	}
 	return true

@@ -83,6 +83,12 @@ func (h *Host) meet(c *carrier) (made *Link, err error) {
 		}
 		h.change(c.entry)
 	}()
+	h.mu.Lock()
+	late := h.leaving && c.entry.link == nil
+	h.mu.Unlock()
+	if late {
+		return nil, ErrClosed
+	}
 	peer, err := h.exchange(c)
 	if err != nil {
 		return nil, err

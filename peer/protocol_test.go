@@ -162,6 +162,26 @@ func TestPart(t *testing.T) {
 	}
 }
 
+// A host that is leaving makes no link, and keeps those that it has.
+func TestLeave(t *testing.T) {
+	a, b := testPair(t)
+	drain(t, a)
+	drain(t, b)
+	a.host.Leave(testCtx(t))
+	other := testHost(t, a.host.cfg.Key)
+	if l, err := other.Link(testCtx(t), a.host.Addr(), a.host.ID()); err == nil {
+		t.Errorf("a link was made: %+v", l.Remote())
+	}
+	if l, err := a.host.Link(testCtx(t), other.Addr(), other.ID()); err == nil {
+		t.Errorf("a link was dialled: %+v", l.Remote())
+	}
+	_ = a.current().wire.Close()
+	until(t, func() bool { return a.Stats().Breaks > 0 && !a.Broken() })
+	if b.Err() != nil {
+		t.Error(b.Err())
+	}
+}
+
 // The peer's goodbye is told as io.EOF within ErrPeerLost, after its data.
 func TestPeerEndsLink(t *testing.T) {
 	links := make(chan *Link, 1)
