@@ -128,13 +128,29 @@ func (e *StalledError) Temporary() bool { return true }
 
 var _ net.Error = (*StalledError)(nil)
 
+// A PeerLostError says which node was lost, and why: it has died, or left, or was away
+// for too long. It matches ErrPeerLost.
+type PeerLostError struct {
+	Node Member
+	Err  error // the reason
+}
+
+func (e *PeerLostError) Error() string {
+	return fmt.Sprintf("netchan: node %s (%v) was lost: %v", e.Node.Name, e.Node.ID, e.Err)
+}
+
+func (e *PeerLostError) Unwrap() error { return e.Err }
+
+// Is reports a match with ErrPeerLost.
+func (e *PeerLostError) Is(target error) bool { return target == ErrPeerLost }
+
 // A DropError says that a value was accepted and will not be delivered. It
 // matches ErrTooLarge, ErrUnregistered, ErrPeerLost or ErrClosed where that is
-// the cause.
+// the cause; with ErrPeerLost, errors.As finds the *PeerLostError that says who.
 type DropError struct {
 	Channel string
 	Reason  string // in words
-	Err     error  // the cause, if it was found on this side; or nil
+	Err     error  // the cause, if it was found on this side or is a lost node; or nil
 	code    mux.Code
 }
 
@@ -174,7 +190,15 @@ func public(err error) error {
 		if drop.Text != "" {
 			reason += ": " + drop.Text
 		}
-		return &DropError{Channel: drop.Channel, Reason: reason, Err: drop.Err, code: drop.Code}
+		return &DropError{Channel: drop.Channel, Reason: reason, Err: cause(drop.Err), code: drop.Code}
+	}
+	return err
+}
+
+// cause makes who was lost known, where err tells it.
+func cause(err error) error {
+	if lost := (*peer.LostError)(nil); errors.As(err, &lost) {
+		return &PeerLostError{Node: Member(lost.Node), Err: lost.Err}
 	}
 	return err
 }

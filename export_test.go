@@ -1,6 +1,7 @@
 package netchan
 
 import (
+	"context"
 	"io"
 	"log/slog"
 
@@ -36,3 +37,6 @@ func (n *Node) Registered() (own []mesh.Entry) {
 	}
 	return own
 }
+
+// LeaveMesh has gossip say that the node is gone, though it is not.
+func (n *Node) LeaveMesh(ctx context.Context) error { return n.mesh.Leave(ctx) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -32,7 +33,9 @@ type hub struct {
 	mu       sync.Mutex // guards what follows
 	sessions map[peer.NodeID]*remote
 	dialling map[peer.NodeID]bool
-	wanted   map[peer.NodeID]string // who is to be linked, and where
+	wanted   map[peer.NodeID]string    // who is to be linked, and where
+	parted   map[peer.NodeID]time.Time // who has said goodbye, and when
+	leaving  bool                      // goodbye was called: no new links
 	closed   bool
 	changed  func() // called when sessions has changed; must not block
 }
@@ -63,6 +66,7 @@ func newHub(cfg peer.Config, changed func(), before func(*chanref.Table) error) 
 		table:    chanref.NewTable(nodeName),
 		sessions: make(map[peer.NodeID]*remote),
 		dialling: make(map[peer.NodeID]bool),
+		parted:   make(map[peer.NodeID]time.Time),
 		changed:  changed,
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -90,7 +94,7 @@ func newHub(cfg peer.Config, changed func(), before func(*chanref.Table) error) 
 func (h *hub) addLink(l *peer.Link) {
 	r := &remote{link: l, info: l.Remote()}
 	h.mu.Lock()
-	if h.closed {
+	if h.leaving || h.closed {
 		h.mu.Unlock()
 		l.Close()
 		return
@@ -119,7 +123,25 @@ func (h *hub) turned(l *peer.Link) {
 
 func (h *hub) Serve(in *mux.In)                    { h.table.Serve(in) }
 func (h *hub) Attach(s *mux.Session, a mux.Attach) { h.table.Attach(s, a) }
-func (h *hub) Goodbye(*mux.Session)                {}
+
+// Goodbye notes that a node is leaving: nobody shall look for it.
+func (h *hub) Goodbye(s *mux.Session) {
+	r := s.Peer.(*remote)
+	if r.link == nil {
+		return
+	}
+	now := time.Now()
+	h.mu.Lock()
+	maps.DeleteFunc(h.parted, func(_ peer.NodeID, at time.Time) bool { return now.Sub(at) > partedTime })
+	h.parted[r.info.ID] = now
+	h.mu.Unlock()
+	r.link.Part()
+}
+
+// partedTime is for how long it is remembered that a node has said goodbye: until all
+// have heard of it.
+const partedTime = time.Minute
+
 func (h *hub) Ended(s *mux.Session, err error) {
 	h.table.Ended(s)
 	r := s.Peer.(*remote)
@@ -160,7 +182,7 @@ func (h *hub) want(nodes map[peer.NodeID]string) {
 	defer h.mu.Unlock()
 	h.wanted = nodes
 	for id := range nodes {
-		if h.closed || h.dialling[id] || h.sessions[id] != nil {
+		if _, parted := h.parted[id]; parted || h.leaving || h.closed || h.dialling[id] || h.sessions[id] != nil {
 			continue
 		}
 		h.dialling[id] = true
@@ -173,7 +195,8 @@ func (h *hub) wantsDial(id peer.NodeID) (addr string, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	addr, ok = h.wanted[id]
-	if !ok || h.closed || h.sessions[id] != nil {
+	_, parted := h.parted[id]
+	if !ok || parted || h.leaving || h.closed || h.sessions[id] != nil {
 		delete(h.dialling, id)
 		return "", false
 	}
@@ -182,22 +205,27 @@ func (h *hub) wantsDial(id peer.NodeID) (addr string, ok bool) {
 
 func (h *hub) dial(id peer.NodeID) {
 	var wait backoff
-	logged := false
+	var err error
+	start, logged := time.Now(), false
 	for {
 		addr, ok := h.wantsDial(id)
 		if !ok {
 			return
 		}
-		_, err := h.host.Link(h.ctx, addr, id)
-		if err != nil && !logged && h.ctx.Err() == nil {
+		if err != nil && !logged && time.Since(start) >= dialQuiet && h.ctx.Err() == nil {
 			h.log.Warn("netchan: no link yet, trying again", "node", id, "addr", addr, "reason", err)
 			logged = true
 		}
+		_, err = h.host.Link(h.ctx, addr, id)
 		if err != nil || h.session(id) == nil {
 			wait.sleep(h.ctx)
 		}
 	}
 }
+
+// dialQuiet is for how long a node may not answer before it is said: one that has just
+// left or died is soon known to have.
+const dialQuiet = 3 * time.Second
 
 // backoff waits longer each time, from 50 ms to 1 s, with jitter.
 type backoff struct{ d time.Duration }
@@ -218,9 +246,11 @@ func (b *backoff) sleep(ctx context.Context) {
 }
 
 // goodbye tells every peer that we leave, and waits for their answers: what
-// was sent before has arrived then.
+// was sent before has arrived then. No link is made from then on.
 func (h *hub) goodbye(ctx context.Context) error {
+	h.host.Leave(ctx)
 	h.mu.Lock()
+	h.leaving = true
 	var all []*mux.Session
 	for _, r := range h.sessions {
 		all = append(all, r.session)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/matveynator/netchan/codec"
@@ -73,9 +74,18 @@ func Join(ctx context.Context, cfg Config) (*Node, error) {
 		stop: make(chan struct{}),
 		ends: make(map[mux.ID]end), sending: make(map[string]map[mux.ID]bool),
 	}
+	var gossip atomic.Pointer[mesh.Mesh] // a peer may come, and die, before there is one
 	n.hub, err = newHub(peer.Config{
 		Listen: cfg.Listen, Advertise: cfg.Advertise, Name: cfg.Name, Key: cfg.Key, AcceptKeys: cfg.AcceptKeys,
 		ResumeTimeout: cfg.ResumeTimeout, Logger: cfg.Logger, Network: cfg.network,
+		Dead: func(id NodeID) bool { // asked when nobody answers where it was
+			m := gossip.Load()
+			if m == nil {
+				return false
+			}
+			m.Doubt(mesh.ID(id)) // so the others need not find out by themselves
+			return m.Dead(mesh.ID(id))
+		},
 	}, n.poke, nil)
 	if err != nil {
 		return nil, fmt.Errorf("netchan: Join: can't listen on %s (Config.Listen): %w", cfg.Listen, err)
@@ -96,6 +106,7 @@ func Join(ctx context.Context, cfg Config) (*Node, error) {
 		n.hub.close(ErrClosed)
 		return nil, fmt.Errorf("netchan: Join: %w", err)
 	}
+	gossip.Store(n.mesh)
 	warn := time.AfterFunc(joinWarning, func() {
 		cfg.Logger.Warn("netchan: Join has reached no seed yet, and goes on trying", "seeds", cfg.Seeds)
 	})

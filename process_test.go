@@ -23,7 +23,7 @@ const (
 )
 
 func runRole(role string) {
-	roles := map[string]func(arg string) error{"worker": worker}
+	roles := map[string]func(arg string) error{"worker": worker, "job worker": jobWorker, "holder": holder, "pourer": pourer, "tapper": tapper}
 	if err := roles[role](os.Getenv(argVariable)); err != nil {
 		fmt.Println("failed:", err)
 		os.Exit(1)
@@ -70,7 +70,7 @@ func worker(arg string) error {
 type process struct {
 	t     *testing.T
 	cmd   *exec.Cmd
-	stdin io.Closer
+	stdin io.WriteCloser
 	lines chan string
 }
 

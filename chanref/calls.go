@@ -241,7 +241,7 @@ func (s *Source[T]) answer() {
 func (s *Source[T]) resolve(seq uint64, drop *mux.Drop, awaited bool) {
 	var err error
 	if drop != nil {
-		err = &DropError{Channel: label(s.cfg.Name), Code: drop.Code, Text: drop.Text}
+		err = &DropError{Channel: label(s.cfg.Name), Code: drop.Code, Text: drop.Text, Err: s.cause}
 		s.counts.setLast(err)
 	}
 	if !awaited {

@@ -129,7 +129,9 @@ func (s *Source[T]) hearOutlet(o *outlet[T]) {
 		s.refuse(o, *t.refused)
 	case t.lost != nil:
 		o.gone = true
+		s.cause = t.lost
 		s.d.lose(&o.lane, o.handed+1, mux.Drop{Code: mux.CodeLost, Text: t.lost.Error()})
+		s.cause = nil
 	}
 	if n := s.d.dropped - before; n > 0 {
 		s.counts.warn(s.cfg.Logger, "netchan: values dropped with a receiver that has ended",

@@ -67,6 +67,7 @@ type Source[T any] struct {
 	scratch    []byte                  // a broadcast value's bytes
 	met        []*codec.Schema         // schemas that the value being encoded needs
 	env        codec.WriteEnv
+	cause      error // while a lane is lost: why
 	spoiled    error // why a value was dropped that no Flush has covered
 	unanswered bool  // a value was dropped here, which may end a Flush
 }

@@ -31,11 +31,11 @@ const (
 	gone                 // its address refuses, or belongs to somebody else
 )
 
-// doubt has a member looked at that may be dead: a ping was not answered, or
-// somebody else was met at its address. It doesn't wait. memberlist alone would
+// Doubt has a member looked at that may be dead: a ping was not answered, or
+// a dial was refused. It doesn't wait. memberlist alone would
 // ping one member a second at best, and then wait for suspicion to become
 // certainty; a dial that is refused is certain at once.
-func (m *Mesh) doubt(id ID) {
+func (m *Mesh) Doubt(id ID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.doubtLocked(id, false)
@@ -63,7 +63,7 @@ func (m *Mesh) unanswered(name string) bool {
 	var id ID
 	if len(name) == hex.EncodedLen(len(id)) {
 		if _, err := hex.Decode(id[:], []byte(name)); err == nil {
-			m.doubt(id)
+			m.Doubt(id)
 		}
 	}
 	return false
@@ -214,7 +214,7 @@ func (c *checks) sweep(n int, pinged map[ID]bool) {
 	for _, mb := range others {
 		go func() {
 			if !c.m.pings(mb) {
-				c.m.doubt(mb.ID)
+				c.m.Doubt(mb.ID)
 			}
 			done <- struct{}{}
 		}()

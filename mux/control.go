@@ -323,9 +323,12 @@ func (s *Session) hearGoodbye(typ byte) error {
 		s.mu.Unlock()
 		return violation("control stream", "second goodbye")
 	}
-	s.bye.heard, s.bye.answer = true, true
+	s.bye.heard = true
+	s.mu.Unlock()
+	s.h.Goodbye(s) // before the answer: when the peer has that, it goes
+	s.mu.Lock()
+	s.bye.answer = true
 	s.nudge()
 	s.mu.Unlock()
-	s.h.Goodbye(s)
 	return nil
 }

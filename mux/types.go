@@ -100,7 +100,7 @@ type Handler interface {
 	Serve(in *In)
 	// Attach: the peer asks for a use of a sending end. It must not block.
 	Attach(s *Session, a Attach)
-	// Goodbye: the peer is leaving; it has been answered already. It must not block.
+	// Goodbye: the peer is leaving; it is answered when this returns. It must not block.
 	Goodbye(s *Session)
 	// Ended is called once, last, when everything of the session has ended. err is never nil.
 	Ended(s *Session, err error)

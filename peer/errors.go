@@ -95,10 +95,25 @@ func protocolErrorf(format string, args ...any) error {
 	return protocolError(fmt.Sprintf(format, args...))
 }
 
-// lost makes the error of a link that ended because of err.
-func lost(id NodeID, err error) error {
-	return fmt.Errorf("%w: link to node %v: %w", ErrPeerLost, id, err)
+// LostError is why a link has ended that was not closed on this side. It matches
+// ErrPeerLost, and wraps the reason.
+type LostError struct {
+	Node Info
+	Err  error
 }
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("peer: lost: link to node %v (%s): %v", e.Node.ID, e.Node.Name, e.Err)
+}
+
+// Is reports a match with ErrPeerLost.
+func (e *LostError) Is(target error) bool { return target == ErrPeerLost }
+
+// Unwrap returns the reason.
+func (e *LostError) Unwrap() error { return e.Err }
+
+// lost makes the error of a link that ended because of err.
+func lost(node Info, err error) error { return &LostError{Node: node, Err: err} }
 
 func isTimeout(err error) bool {
 	if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -36,6 +36,7 @@ type Host struct {
 	// mu guards what follows. It is never held during I/O.
 	mu         sync.Mutex
 	closed     bool
+	leaving    bool // no new links
 	advertise  string
 	trust      *trust
 	neighbours map[NodeID]*neighbour
@@ -175,6 +176,33 @@ func (h *Host) SetKeys(key Key, accept ...Key) error {
 		}
 	}
 	return nil
+}
+
+// Leave has no link made from now on, be it dialled here or elsewhere. Those that are
+// there go on, and come back when they break: it is for saying goodbye over them. It
+// waits, until ctx ends, for handshakes under way: the peer may think that it has a link.
+func (h *Host) Leave(ctx context.Context) {
+	for {
+		var changed chan struct{}
+		h.mu.Lock()
+		h.leaving = true
+		for _, n := range h.neighbours {
+			if n.busy > 0 {
+				changed = n.changed
+			}
+		}
+		h.mu.Unlock()
+		if changed == nil {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		case <-h.ctx.Done():
+			return
+		}
+	}
 }
 
 // Close ends all links and everything else the host has begun, and waits for it.

@@ -63,6 +63,7 @@ type Link struct {
 	breaks   uint64
 	brokenAt time.Duration
 	lift     context.CancelFunc // ends the redialling
+	parting  bool               // the peer is leaving: a break is the end
 	told     bool               // the peer has said goodbye
 	err      error              // why the link has ended; nil: it lives
 }
@@ -130,8 +131,8 @@ func (l *Link) Lower() bool { return l.lower }
 // Done is closed when the link has ended.
 func (l *Link) Done() <-chan struct{} { return l.done }
 
-// Err says why the link has ended: ErrClosed after a Close on this side, else an
-// error that matches ErrPeerLost. It is nil until then.
+// Err says why the link has ended: ErrClosed after a Close on this side, else a
+// *LostError. It is nil until then.
 func (l *Link) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -214,7 +215,7 @@ func (l *Link) start() bool {
 	if !l.host.spawn(func() { defer l.wg.Done(); l.flusher() }) {
 		l.wg.Done()
 		l.end(ErrClosed)
-		_ = c.wire.Close()
+		l.farewell()
 		return false
 	}
 	return true

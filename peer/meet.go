@@ -83,6 +83,12 @@ func (h *Host) meet(c *carrier) (made *Link, err error) {
 		}
 		h.change(c.entry)
 	}()
+	h.mu.Lock()
+	late := h.leaving && c.entry.link == nil
+	h.mu.Unlock()
+	if late {
+		return nil, ErrClosed
+	}
 	peer, err := h.exchange(c)
 	if err != nil {
 		return nil, err
@@ -276,7 +282,7 @@ func (h *Host) confirm(c *carrier, peer *hello, a answer) (made *Link, err error
 	}
 	if _, err := c.tls.Write(yes.encode()); err != nil {
 		if made != nil {
-			made.end(lost(c.peer, err))
+			made.end(lost(made.info, err))
 		}
 		return nil, err
 	}
@@ -301,7 +307,7 @@ func (h *Host) admissible(c *carrier) error {
 // givenUp ends link l if it is the one with this ID, which the peer has given up.
 func givenUp(l *Link, id linkID) {
 	if l != nil && l.id == id {
-		l.end(lost(l.info.ID, errGivenUp))
+		l.end(lost(l.info, errGivenUp))
 	}
 }
 

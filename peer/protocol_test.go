@@ -129,6 +129,59 @@ func TestBrokenConnections(t *testing.T) {
 	}
 }
 
+// Where the peer is known to leave, a connection that breaks is the end, and so is one
+// that was broken before: nobody dials.
+func TestPart(t *testing.T) {
+	for _, before := range []bool{true, false} {
+		a, b := testPair(t)
+		drain(t, b)
+		if !before {
+			a.Part()
+			if err := a.WriteFrame([]byte("head"), []byte("body")); err != nil {
+				t.Fatal("it is used no more:", err)
+			}
+		}
+		drain(t, a)
+		_ = a.current().wire.Close()
+		if before {
+			until(t, func() bool { return a.Stats().Breaks > 0 })
+			a.Part()
+			if c := a.current(); c != nil { // it was back already
+				_ = c.wire.Close()
+			}
+		}
+		receive(t, a.Done())
+		who := (*LostError)(nil)
+		if err := a.Err(); !errors.As(err, &who) || who.Node != a.Remote() || !errors.Is(err, io.EOF) {
+			t.Error(err)
+		}
+		if s := a.Stats(); !before && s.Breaks > 0 {
+			t.Errorf("%+v", s)
+		}
+		receive(t, b.Done()) // it hears so when it dials
+	}
+}
+
+// A host that is leaving makes no link, and keeps those that it has.
+func TestLeave(t *testing.T) {
+	a, b := testPair(t)
+	drain(t, a)
+	drain(t, b)
+	a.host.Leave(testCtx(t))
+	other := testHost(t, a.host.cfg.Key)
+	if l, err := other.Link(testCtx(t), a.host.Addr(), a.host.ID()); err == nil {
+		t.Errorf("a link was made: %+v", l.Remote())
+	}
+	if l, err := a.host.Link(testCtx(t), other.Addr(), other.ID()); err == nil {
+		t.Errorf("a link was dialled: %+v", l.Remote())
+	}
+	_ = a.current().wire.Close()
+	until(t, func() bool { return a.Stats().Breaks > 0 && !a.Broken() })
+	if b.Err() != nil {
+		t.Error(b.Err())
+	}
+}
+
 // The peer's goodbye is told as io.EOF within ErrPeerLost, after its data.
 func TestPeerEndsLink(t *testing.T) {
 	links := make(chan *Link, 1)

@@ -77,9 +77,9 @@ func (l *Link) failed(c *carrier, err error) {
 		l.mu.Lock()
 		l.told = true
 		l.mu.Unlock()
-		l.end(lost(l.info.ID, err))
+		l.end(lost(l.info, err))
 	case errors.As(err, &broken):
-		l.end(lost(l.info.ID, err))
+		l.end(lost(l.info, err))
 	default:
 		l.broke(c, mismatch(err))
 	}

@@ -35,6 +35,11 @@ func (l *Link) broke(c *carrier, err error) {
 		l.mu.Unlock()
 		return
 	}
+	if l.parting {
+		l.mu.Unlock()
+		l.end(lost(l.info, errGoodbye))
+		return
+	}
 	l.on = nil
 	l.breaks++
 	number := l.breaks
@@ -49,6 +54,16 @@ func (l *Link) broke(c *carrier, err error) {
 	if !l.host.spawn(func() { l.mend(ctx, number) }) {
 		l.end(ErrClosed)
 	}
+}
+
+// Part says that the peer is leaving: the link is used as long as it works, and ends
+// when its connection breaks, or if it is broken now.
+func (l *Link) Part() {
+	l.mu.Lock()
+	l.parting = true
+	number := l.breaks
+	l.mu.Unlock()
+	l.giveUp(number, errGoodbye)
 }
 
 // detach takes the link off its connection, if it has one, to put it on the one
@@ -80,7 +95,7 @@ func (l *Link) attach(c *carrier, number, received uint64) error {
 	}
 	if err := l.out.ack(received); err != nil {
 		l.mu.Unlock()
-		l.end(lost(l.info.ID, err))
+		l.end(lost(l.info, err))
 		return err
 	}
 	now := l.host.clock.now()
@@ -135,7 +150,7 @@ func (l *Link) giveUp(number uint64, err error) {
 	still := l.on == nil && l.breaks == number
 	l.mu.Unlock()
 	if still {
-		l.end(lost(l.info.ID, err))
+		l.end(lost(l.info, err))
 	}
 }
 
