@@ -214,6 +214,34 @@ func TestPromise2Faults(t *testing.T) {
 	}
 }
 
+// A node can leave while another one can't be reached: it does not wait until that
+// one is given up.
+func TestShutdownWithABrokenLink(t *testing.T) {
+	a, b, network := cutNodes(t)
+	s, err := NewSender[int](a, "jobs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewReceiver[int](b, "jobs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { s.C <- 1 }()
+	<-r.C
+	if err := s.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	network.each(func(p *faultproxy.Proxy) { p.Refuse(true); p.Cut() })
+	await(t, "the link to break", func() bool { return isBroken(a) })
+	start := time.Now()
+	if err := a.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 func isBroken(n *Node) bool {
 	links := n.Stats().Links
 	return len(links) == 1 && links[0].Broken

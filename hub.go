@@ -251,18 +251,35 @@ func (h *hub) goodbye(ctx context.Context) error {
 	h.host.Leave(ctx)
 	h.mu.Lock()
 	h.leaving = true
-	var all []*mux.Session
+	var all []*remote
 	for _, r := range h.sessions {
-		all = append(all, r.session)
+		all = append(all, r)
 	}
 	h.mu.Unlock()
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
-	for i, s := range all {
-		wg.Go(func() { errs[i] = s.Goodbye(ctx) })
+	for i, r := range all {
+		wg.Go(func() { errs[i] = r.goodbye(ctx) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// awayTime is how long a node that can't be reached is given to come back and
+// answer a goodbye: all that was sent to it has arrived, only it does not know yet
+// that we leave.
+const awayTime = 3 * time.Second
+
+func (r *remote) goodbye(ctx context.Context) error {
+	if !r.link.Broken() {
+		return r.session.Goodbye(ctx)
+	}
+	short, cancel := context.WithTimeout(ctx, awayTime)
+	defer cancel()
+	if err := r.session.Goodbye(short); err != nil && ctx.Err() != nil {
+		return err
+	}
+	return nil
 }
 
 // close ends everything at once, with err for the ends, and returns when no
