@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -15,14 +16,15 @@ import (
 const hereIP, thereIP = "10.0.0.1", "10.0.0.2"
 
 // cutPair is two hosts on a network in memory, the first one with the lower ID or
-// not; both can dial.
-func cutPair(t *testing.T, lower bool) (n *memnet.Network, here, there *Host, links chan *Link) {
+// not; both can dial, unless every changes that.
+func cutPair(t *testing.T, lower bool, every ...func(*Config)) (n *memnet.Network, here, there *Host, links chan *Link) {
 	t.Helper()
 	n = memnet.New(1)
 	key := GenerateKey()
 	links = make(chan *Link, 4)
 	make1 := func(ip string, change ...func(*Config)) *Host {
-		return testHost(t, key, append(change, func(c *Config) { c.Listen, c.Network = ip+":1", n.Host(ip) })...)
+		at := func(c *Config) { c.Listen, c.Network = ip+":1", n.Host(ip) }
+		return testHost(t, key, slices.Concat([]func(*Config){at}, change, every)...)
 	}
 	here = make1(hereIP)
 	for there == nil || (here.ID().Compare(there.ID()) < 0) != lower {
