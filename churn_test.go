@@ -32,7 +32,7 @@ func TestReceiversComeAndGo(t *testing.T) {
 		pace := time.NewTicker(burstEvery)
 		defer pace.Stop()
 		for v := 0; ; v++ {
-			if v%(10*burst) == 0 {
+			if v%(20*burst) == 0 {
 				<-pace.C
 			}
 			select {

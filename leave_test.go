@@ -150,7 +150,7 @@ type replica struct {
 // What a sender of a test sends at a time, and how often: the machine shall have time
 // left for nodes that come.
 const (
-	burst      = 64
+	burst      = 16
 	burstEvery = 20 * time.Millisecond
 )
 
