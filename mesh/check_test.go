@@ -162,6 +162,28 @@ func TestNobodyDiesOfBadPaths(t *testing.T) {
 	}
 }
 
+// A short silence is no death, even of most.
+func TestSilenceIsNoDeath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newMemNet()
+		all := n.many(t, 9)
+		stop := guard(t, all...)
+		for _, s := range []struct {
+			lasts time.Duration
+			nodes []byte
+		}{{2 * time.Second, []byte{9}}, {2 * time.Second, []byte{1}}, {time.Second, []byte{2, 3, 4, 5, 6, 7, 8}}} {
+			for _, i := range s.nodes {
+				n.silence(at(i))
+			}
+			<-time.After(s.lasts)
+			n.change(func() { clear(n.deaf) })
+			<-time.After(time.Minute)
+			size(t, time.Millisecond, 9, all...)
+		}
+		stop()
+	})
+}
+
 // Who is taken for dead by mistake is back at once.
 func TestWrongAccusation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
