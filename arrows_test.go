@@ -27,13 +27,14 @@ type layer struct {
 var layers = map[string]layer{
 	"codec":            {theirs: []string{"github.com/klauspost/compress"}, why: "codec knows values and bytes, and nothing else of ours"},
 	"mux":              {theirs: []string{"github.com/hashicorp/yamux"}, why: "mux knows streams; values and nodes are above it"},
-	"peer":             {tests: []string{"test/faultproxy"}, why: "peer knows links; what travels over them is above it"},
+	"peer":             {tests: []string{"test/faultproxy", "test/memnet"}, why: "peer knows links; what travels over them is above it"},
 	"mesh":             {theirs: []string{"github.com/hashicorp/memberlist"}, why: "mesh gets sockets and identities through an interface, and only it knows memberlist"},
 	"chanref":          {ours: []string{"codec", "mux"}, why: "chanref joins channels to streams; links and gossip are the root's"},
-	".":                {ours: []string{"chanref", "codec", "mesh", "mux", "peer"}, tests: []string{"test/faultproxy"}, why: "the root composes what is below it, and needs nobody else's code for that"},
+	".":                {ours: []string{"chanref", "codec", "mesh", "mux", "peer"}, tests: []string{"test/faultproxy", "test/memnet"}, why: "the root composes what is below it, and needs nobody else's code for that"},
 	"examples/cluster": {ours: []string{"."}, why: "an example uses what users can use"},
 	"examples/seed":    {ours: []string{"."}, why: "an example uses what users can use"},
 	"test/faultproxy":  {why: "faultproxy knows sockets and bytes, and nothing else of ours"},
+	"test/memnet":      {why: "memnet is a network; what uses it is above it"},
 }
 
 // inTests is what the tests of every folder may import besides.
@@ -149,6 +150,10 @@ func TestArrowsCanFail(t *testing.T) {
 		{"test/faultproxy/a.go", module + "/peer", false},
 		{"test/faultproxy/a_test.go", module + "/test/faultproxy", true},
 		{"util/a.go", "fmt", false},
+		{"peer/a_test.go", module + "/test/memnet", true},
+		{"peer/a.go", module + "/test/memnet", false},
+		{"codec/a_test.go", module + "/test/memnet", false},
+		{"test/memnet/a.go", module + "/peer", false},
 	} {
 		if err := arrow(c.name, c.imported); (err == nil) != c.ok {
 			t.Errorf("%s importing %s: %v", c.name, c.imported, err)
