@@ -148,10 +148,11 @@ func (l *Link) farewell() {
 		return
 	}
 	// A socket that is closed while something is unread is reset, and a reset
-	// can overtake what was written: let the peer close first.
+	// can overtake what was written: let the peer close first. TLS is passed by: a
+	// reader that still waits in it holds its lock.
 	half, ok := c.wire.Conn.(interface{ CloseWrite() error })
 	if ok && half.CloseWrite() == nil {
-		_, _ = io.Copy(io.Discard, c.tls)
+		_, _ = io.Copy(io.Discard, c.wire.Conn)
 	}
 }
 
