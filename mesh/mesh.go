@@ -121,7 +121,7 @@ type Mesh struct {
 	checked   bool // a dial-back has been answered
 	left      bool // Leave was called
 	closed    bool
-	leaving   sync.Mutex // held while memberlist sends the goodbye
+	leaving   chan struct{} // capacity 1; full while memberlist sends the goodbye
 	closeOnce sync.Once
 	keysMu    sync.Mutex
 }
@@ -149,6 +149,7 @@ func New(cfg Config) (*Mesh, error) {
 		slots:   make(chan struct{}, maxRequests),
 		probes:  make(chan struct{}, maxProbes),
 		lost:    make(map[ID]lostMember),
+		leaving: make(chan struct{}, 1),
 		nodes:   make(map[ID]*node),
 		changed: make(chan struct{}),
 	}
@@ -271,9 +272,9 @@ func (m *Mesh) Close() error {
 		m.closed = true
 		m.mu.Unlock()
 		m.cancel()
-		m.leaving.Lock() // memberlist must not be told to leave after its shutdown
+		m.leaving <- struct{}{} // memberlist must not be told to leave after its shutdown
 		_ = m.ml.Shutdown()
-		m.leaving.Unlock()
+		<-m.leaving
 		m.wg.Wait()
 	})
 	return nil
