@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,6 +34,35 @@ func inBubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
+// running is the seed of the program that runs.
+var running atomic.Uint64
+
+// hangs is how long, on the wall clock, one program may run. A goroutine that waits for
+// a lock which another one holds while it waits itself stops a bubble's time.
+const hangs = 2 * time.Minute
+
+// watch tells which program hangs, until the function that it returns is called.
+func watch() (stop func()) {
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		last, since := running.Load(), time.Now()
+		for {
+			select {
+			case <-end:
+				return
+			case <-time.After(time.Second):
+			}
+			if seed := running.Load(); seed != last {
+				last, since = seed, time.Now()
+			} else if time.Since(since) > hangs {
+				panic(fmt.Sprintf("the program of seed %d hangs: go test -run TestPrograms -netchan.seed=%d .", seed, seed))
+			}
+		}
+	}()
+	return func() { close(end); <-ended }
+}
+
 // TestPrograms runs random programs: nodes, senders and receivers, and networks
 // that fail. What those who send and receive have seen is compared with what is
 // promised.
@@ -50,6 +80,7 @@ func TestPrograms(t *testing.T) {
 		count = 2000
 	}
 	var total worldCounts
+	defer watch()()
 	inBubble(t, func(t *testing.T) {
 		for seed, end := first, first+uint64(count); seed < end && !t.Failed(); {
 			next := min(end, (seed/perMesh+1)*perMesh)
@@ -75,6 +106,7 @@ func runMesh(t *testing.T, first, end uint64) worldCounts {
 		t.Fatal(err)
 	}
 	for seed := first; seed < end; seed++ {
+		running.Store(seed)
 		prog, inPeace := programOf(seed), seed%perMesh < perMesh-1
 		h := run(w, fmt.Sprintf("p%d", seed), prog, inPeace)
 		if wrong := h.check(inPeace); len(wrong) > 0 {
