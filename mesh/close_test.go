@@ -112,6 +112,31 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 }
 
+// Close waits for a goodbye that nobody hears, as long as that tries, and no lock is
+// held meanwhile: in a bubble time would stand still.
+func TestCloseWhileLeavingInSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newMemNet()
+		a, b := n.node(t, 1), n.node(t, 2, at(1))
+		join(t, b)
+		size(t, time.Second, 2, a, b)
+		n.silence(at(1))
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := b.Leave(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("Leave: %v", err)
+		}
+		synctest.Wait() // memberlist is at it
+		begin := time.Now()
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(begin); d > leaveTime {
+			t.Errorf("Close took %v", d)
+		}
+	})
+}
+
 // Nobody falls over a packet or a stream that comes while all end, in whatever phase.
 func TestCloseAtAnyTime(t *testing.T) {
 	for wait := time.Duration(0); wait < 4*time.Second; wait += 170 * time.Millisecond {

@@ -58,8 +58,8 @@ func (m *Mesh) goodbye(near []Member, version uint64) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer close(sent)
-		m.leaving.Lock()
-		defer m.leaving.Unlock()
+		m.leaving <- struct{}{}
+		defer func() { <-m.leaving }()
 		m.mu.Lock()
 		closed := m.closed
 		m.mu.Unlock()

@@ -125,7 +125,7 @@ type Mesh struct {
 	checked   bool // a dial-back has been answered
 	left      bool // Leave was called
 	closed    bool
-	leaving   sync.Mutex // held while memberlist sends the goodbye
+	leaving   chan struct{} // capacity 1; full while memberlist sends the goodbye
 	closeOnce sync.Once
 	keysMu    sync.Mutex
 }
@@ -155,6 +155,7 @@ func New(cfg Config) (*Mesh, error) {
 		doubted: make(chan struct{}, 1),
 		lost:    make(map[ID]lostMember),
 		doubts:  make(map[ID]bool),
+		leaving: make(chan struct{}, 1),
 		nodes:   make(map[ID]*node),
 		changed: make(chan struct{}),
 	}
@@ -281,9 +282,9 @@ func (m *Mesh) Close() error {
 		m.closed = true
 		m.mu.Unlock()
 		m.cancel()
-		m.leaving.Lock() // memberlist must not be told to leave after its shutdown
+		m.leaving <- struct{}{} // memberlist must not be told to leave after its shutdown
 		_ = m.ml.Shutdown()
-		m.leaving.Unlock()
+		<-m.leaving
 		m.wg.Wait()
 	})
 	return nil

@@ -33,13 +33,6 @@ type Link struct {
 	from  *carrier // what it reads from, which may no longer be what the link is on
 	asked uint64   // received when an acknowledgement was last asked for
 
-	// The goodbye must not read beside the reader: either sees what the other
-	// has set, since each sets its own first.
-	reading  atomic.Bool   // somebody is in Read
-	over     atomic.Bool   // the link has ended: nobody starts reading any more
-	left     chan struct{} // closed when a Read has returned since
-	leftOnce sync.Once
-
 	wrote   atomic.Int64 // when the last write ended
 	flushes atomic.Uint64
 
@@ -103,7 +96,6 @@ func newLink(h *Host, c *carrier, id linkID, number uint64, peer *hello) *Link {
 		lift:   func() {},
 		ready:  make(chan struct{}),
 		done:   make(chan struct{}),
-		left:   make(chan struct{}),
 		out:    newOutbox(&h.segments, h.cfg.tune.segments, int(min(peer.maxRecord, maxRecord))),
 		cap:    maxFlush,
 	}
@@ -187,7 +179,6 @@ func (l *Link) end(err error) {
 		return
 	}
 	l.err = err
-	l.over.Store(true)
 	l.last, l.on = l.on, nil
 	last, lift := l.last, l.lift
 	l.work.Broadcast()

@@ -10,24 +10,10 @@ import (
 // also takes in what the peer says about the link itself, so somebody should be
 // reading as long as the link lives. One caller at a time. It waits while the
 // link is broken. After the link has ended it returns what Err says.
-func (l *Link) Read(p []byte) (n int, err error) {
+func (l *Link) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, l.Err()
 	}
-	l.reading.Store(true)
-	if l.over.Load() {
-		err = l.Err()
-	} else {
-		n, err = l.read(p)
-	}
-	l.reading.Store(false)
-	if l.over.Load() {
-		l.leftOnce.Do(func() { close(l.left) })
-	}
-	return n, err
-}
-
-func (l *Link) read(p []byte) (int, error) {
 	for {
 		n, err := l.readFrom(l.from, p)
 		if n > 0 && l.count(l.from, n) {

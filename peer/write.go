@@ -148,15 +148,12 @@ func (l *Link) farewell() {
 		return
 	}
 	// A socket that is closed while something is unread is reset, and a reset
-	// can overtake what was written: let the peer close first.
+	// can overtake what was written: let the peer close first. TLS is passed by: a
+	// reader that still waits in it holds its lock.
 	half, ok := c.wire.Conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
+	if ok && half.CloseWrite() == nil {
+		_, _ = io.Copy(io.Discard, c.wire.Conn)
 	}
-	if l.reading.Load() {
-		<-l.left // at the peer's end of the connection, or by the deadline
-	}
-	_, _ = io.Copy(io.Discard, c.tls)
 }
 
 // adapt is the next flush cap after a flush of n bytes that took so long.

@@ -125,6 +125,11 @@ func TestPacketsInSilence(t *testing.T) {
 			t.Error(err)
 		}
 		w.expect("anew", "nothing")
+		if _, err := s.WriteTo([]byte("flying"), w.bobs.LocalAddr()); err != nil {
+			t.Error(err)
+		}
+		w.Vanish(bob)
+		w.expect("nothing")
 	})
 }
 

@@ -1,0 +1,5 @@
+//go:build !race
+
+package netchan
+
+const raceEnabled = false
