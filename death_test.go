@@ -250,7 +250,7 @@ func TestListenerIsStartedAgain(t *testing.T) {
 }
 
 // joinBehind makes a node that others reach only through a proxy.
-func joinBehind(t *testing.T, name string, seeds ...string) (*netchan.Node, *faultproxy.Proxy) {
+func joinBehind(t *testing.T, cfg netchan.Config) (*netchan.Node, *faultproxy.Proxy) {
 	t.Helper()
 	listen := unusedAddr(t)
 	p, err := faultproxy.Listen(listen)
@@ -258,14 +258,15 @@ func joinBehind(t *testing.T, name string, seeds ...string) (*netchan.Node, *fau
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Close)
-	return joinWith(t, netchan.Config{Name: name, Listen: listen, Advertise: p.Addr(), Seeds: seeds}), p
+	cfg.Listen, cfg.Advertise = listen, p.Addr()
+	return joinWith(t, cfg), p
 }
 
 // Gossip says that a node is dead. While the link with it works, or comes back, that
 // means nothing; it ends when it is broken and the node's address refuses.
 func TestGossipAloneEndsNoLink(t *testing.T) {
-	a, toA := joinBehind(t, "a")
-	b, toB := joinBehind(t, "b", a.Addr())
+	a, toA := joinBehind(t, netchan.Config{Name: "a"})
+	b, toB := joinBehind(t, netchan.Config{Name: "b", Seeds: []string{a.Addr()}})
 	s := sender[int](t, a, "n")
 	r := receiver[int](t, b, "n", netchan.Buffer(4))
 	connected(t, s, 1)

@@ -40,3 +40,13 @@ func (n *Node) Registered() (own []mesh.Entry) {
 
 // LeaveMesh has gossip say that the node is gone, though it is not.
 func (n *Node) LeaveMesh(ctx context.Context) error { return n.mesh.Leave(ctx) }
+
+// SayGoodbye does this part of Shutdown alone.
+func (n *Node) SayGoodbye(ctx context.Context) error { return n.hub.goodbye(ctx) }
+
+// Dialling counts the nodes that this one tries to be linked with.
+func (n *Node) Dialling() int {
+	n.hub.mu.Lock()
+	defer n.hub.mu.Unlock()
+	return len(n.hub.dialling)
+}

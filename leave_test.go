@@ -268,3 +268,37 @@ func TestRollingRestart(t *testing.T) {
 	all.Wait()
 	y.check(t)
 }
+
+// A node that has said goodbye is not looked for, though gossip still has it.
+func TestNobodyLooksForWhoSaidGoodbye(t *testing.T) {
+	var log logBook
+	a, toA := joinBehind(t, netchan.Config{Name: "a", Logger: log.logger()})
+	b, toB := joinBehind(t, netchan.Config{Name: "b", Seeds: []string{a.Addr()}})
+	s := sender[int](t, a, "n")
+	r := receiver[int](t, b, "n")
+	connected(t, s, 1)
+	give(t, s.C, 1)
+	take(t, r.C)
+	if err := b.SayGoodbye(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	give(t, s.C, 2) // the link goes on while it works
+	take(t, r.C)
+	toA.Cut()
+	toB.Cut()
+	waitFor(t, "the link to end", func() bool { return len(a.Stats().Links) == 0 })
+	for over := afterQuiet(t); ; {
+		if n := a.Dialling(); n > 0 {
+			t.Fatalf("%d nodes are dialled", n)
+		}
+		select {
+		case <-over:
+			if len(a.Channels()) == 0 {
+				t.Error("gossip has lost the receiver, so nobody would look for it anyhow")
+			}
+			log.noTrouble(t, "a")
+			return
+		case <-time.After(time.Millisecond): // look again
+		}
+	}
+}
