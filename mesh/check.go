@@ -31,11 +31,14 @@ const (
 	gone                 // its address refuses, or belongs to somebody else
 )
 
-// doubt has a member looked at that may be dead: a ping was not answered, or
-// somebody else was met at its address. It doesn't wait. memberlist alone would
-// ping one member a second at best, and then wait for suspicion to become
-// certainty; a dial that is refused is certain at once.
-func (m *Mesh) doubt(id ID) {
+// Doubt says that a member may be dead, because a ping was not answered or a
+// connection broke. The mesh looks then, and if the member's address refuses, or
+// somebody else answers there, it is dead for all at once. It doesn't wait, and
+// does nothing when the member is not alive.
+//
+// memberlist alone pings one member a second at best, and then waits for
+// suspicion to become certainty.
+func (m *Mesh) Doubt(id ID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.doubtLocked(id, false)
@@ -63,7 +66,7 @@ func (m *Mesh) unanswered(name string) bool {
 	var id ID
 	if len(name) == hex.EncodedLen(len(id)) {
 		if _, err := hex.Decode(id[:], []byte(name)); err == nil {
-			m.doubt(id)
+			m.Doubt(id)
 		}
 	}
 	return false
@@ -109,16 +112,11 @@ func (m *Mesh) checkLoop() {
 	}
 }
 
-// afterDeaths returns how many members are to be pinged for what gossip has
-// told. Who has said goodbye and is still there for memberlist is in doubt.
+// afterDeaths returns how many members are to be pinged for the deaths that
+// gossip has told.
 func (m *Mesh) afterDeaths() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for id, n := range m.nodes {
-		if n.left && n.alive {
-			m.doubtLocked(id, false)
-		}
-	}
 	n := min(perDeath*m.deaths, sweepSize)
 	m.deaths = 0
 	return n
@@ -214,7 +212,7 @@ func (c *checks) sweep(n int, pinged map[ID]bool) {
 	for _, mb := range others {
 		go func() {
 			if !c.m.pings(mb) {
-				c.m.doubt(mb.ID)
+				c.m.Doubt(mb.ID)
 			}
 			done <- struct{}{}
 		}()
