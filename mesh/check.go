@@ -31,10 +31,13 @@ const (
 	gone                 // its address refuses, or belongs to somebody else
 )
 
-// Doubt has a member looked at that may be dead: a ping was not answered, or
-// a dial was refused. It doesn't wait. memberlist alone would
-// ping one member a second at best, and then wait for suspicion to become
-// certainty; a dial that is refused is certain at once.
+// Doubt says that a member may be dead, because a ping was not answered or a
+// connection broke. The mesh looks then, and if the member's address refuses, or
+// somebody else answers there, it is dead for all at once. It doesn't wait, and
+// does nothing when the member is not alive.
+//
+// memberlist alone pings one member a second at best, and then waits for
+// suspicion to become certainty.
 func (m *Mesh) Doubt(id ID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -109,16 +112,11 @@ func (m *Mesh) checkLoop() {
 	}
 }
 
-// afterDeaths returns how many members are to be pinged for what gossip has
-// told. Who has said goodbye and is still there for memberlist is in doubt.
+// afterDeaths returns how many members are to be pinged for the deaths that
+// gossip has told.
 func (m *Mesh) afterDeaths() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for id, n := range m.nodes {
-		if n.left && n.alive {
-			m.doubtLocked(id, false)
-		}
-	}
 	n := min(perDeath*m.deaths, sweepSize)
 	m.deaths = 0
 	return n

@@ -177,9 +177,6 @@ func (m *Mesh) seen(n *memberlist.Node, join bool) {
 		m.foundLocked(mb.ID)
 	}
 	o.Member = mb
-	if mb.Addr == m.self.Addr { // a former life of ours
-		m.doubtLocked(mb.ID, true)
-	}
 	// The list itself is often in the same packet, or in the next one.
 	m.reg.heard(mb.ID, mt.version, mt.digest, now, now.Add(fetchGrace))
 	m.changedLocked()

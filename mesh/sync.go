@@ -143,8 +143,6 @@ func (m *Mesh) goneLocked(id ID) (news bool) {
 		return false
 	}
 	n.left = true
-	m.deaths++
-	m.checkSoon()
 	m.foundLocked(id)
 	return true
 }
