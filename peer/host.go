@@ -172,7 +172,7 @@ func (h *Host) SetKeys(key Key, accept ...Key) error {
 	}
 	for _, l := range links {
 		if c := l.current(); c != nil && !t.accepts(c.ca) {
-			l.broke(c, fmt.Errorf("%w: the key it was made with is no longer accepted", ErrKeyMismatch))
+			l.broke(c, errDropped)
 		}
 	}
 	return nil

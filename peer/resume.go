@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"syscall"
 	"time"
@@ -22,6 +23,9 @@ const (
 
 // errReplaced breaks a connection in whose place the peer wants another one.
 var errReplaced = errors.New("the peer goes on with another connection")
+
+// errDropped breaks a connection that hangs on a key which is no longer accepted.
+var errDropped = fmt.Errorf("%w: the key it was made with is no longer accepted", ErrKeyMismatch)
 
 // errGivenUp ends a link that the peer no longer holds.
 var errGivenUp = errors.New("the peer has given the link up")
@@ -110,6 +114,9 @@ func (l *Link) attach(c *carrier, number, received uint64) error {
 	lift()
 	l.host.cfg.OnBreak(l)
 	l.host.log.Info("link is back", "node", l.info.ID, "name", l.info.Name, "after", away.Round(time.Millisecond), "resent", resent)
+	if !l.host.currentTrust().accepts(c.ca) { // SetKeys has come between, and not seen c
+		l.broke(c, errDropped)
+	}
 	return nil
 }
 
