@@ -262,12 +262,14 @@ func TestSetKeysWhileResuming(t *testing.T) {
 	in.dial(h).link(h, func(h *hello) { h.resume = time.Minute })
 	mine := receive(t, links)
 	ca := mine.current().ca
-	mine.detach(99)
+	if _, err := mine.detach(99); err != nil {
+		t.Fatal(err)
+	}
 	if err := h.SetKeys(GenerateKey()); err != nil {
 		t.Fatal(err)
 	}
 	a, b := net.Pipe()
-	defer b.Close() //nolint:errcheck // a test's
+	defer b.Close()                      //nolint:errcheck // a test's
 	w := newWire(a, h.clock, &h.buffers) // on which nothing ever goes through
 	next := h.carrier(&dialled{wire: w, tls: tls.Client(w, h.trust.links), id: in.id, ca: ca}, "")
 	if err := mine.attach(next, 99, 0); err != nil {

@@ -72,10 +72,15 @@ func (l *Link) Part() {
 
 // detach takes the link off its connection, if it has one, to put it on the one
 // that the answer with this number is about. No byte of the old one counts from
-// then on, so the position that it returns can be told.
-func (l *Link) detach(number uint64) (received uint64) {
+// then on, so the position that it returns can be told. errStale: a later answer
+// was faster, and what the link goes over is there by that one.
+func (l *Link) detach(number uint64) (received uint64, err error) {
 	l.mu.Lock()
-	l.number = max(l.number, number)
+	if number < l.number {
+		l.mu.Unlock()
+		return 0, errStale
+	}
+	l.number = number
 	c := l.on
 	l.mu.Unlock()
 	if c != nil {
@@ -83,7 +88,7 @@ func (l *Link) detach(number uint64) (received uint64) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.received
+	return l.received, nil
 }
 
 // attach puts the link on connection c, from where the peer stands, unless it

@@ -147,6 +147,22 @@ func turned(l *Link, ok func() bool) <-chan struct{} {
 	return done
 }
 
+// An answer that was overtaken by a later one does not take the link off the
+// connection that this one has brought.
+func TestAnOvertakenAnswer(t *testing.T) {
+	a, b := testPair(t)
+	drain(t, a)
+	drain(t, b)
+	for _, l := range []*Link{a, b} {
+		l.mu.Lock()
+		number := l.number
+		l.mu.Unlock()
+		if _, err := l.detach(number - 1); !errors.Is(err, errStale) || l.Stats().Breaks != 0 {
+			t.Errorf("%v, %+v", err, l.Stats())
+		}
+	}
+}
+
 // A link that does not come back in time ends on both sides, by time-out, and
 // says how long it was waited for. The smaller of the two times counts.
 func TestResumeTimeout(t *testing.T) {
