@@ -197,6 +197,34 @@ func TestPeerEndsLink(t *testing.T) {
 	}
 }
 
+// A link that ends when it is back and nothing has been sent again says goodbye where
+// the peer stands.
+func TestGoodbyeBeforeTheFirstRecord(t *testing.T) {
+	links := make(chan *Link, 1)
+	h := testHost(t, GenerateKey(), collect(links), func(c *Config) { c.tune.heartbeat = time.Hour })
+	l := newInsider(t, h, false).dial(h)
+	l.link(h)
+	mine := receive(t, links)
+	if err := mine.WriteFrame(nil, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(l.r, make([]byte, recordHead+5)); err != nil {
+		t.Fatal(err)
+	}
+	until(t, func() bool { mine.mu.Lock(); defer mine.mu.Unlock(); return mine.out.written == 5 })
+	mine.mu.Lock()
+	mine.rewind = true // as attach does for a peer that has heard nothing
+	mine.mu.Unlock()
+	go mine.Close() //nolint:errcheck // always nil
+	b := make([]byte, recordHead)
+	if _, err := io.ReadFull(l.r, b); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := parseRecord(b); err != nil || r.kind != recordBye || r.start != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // A peer that holds a link which is not here is told so, and gets a new one over
 // the same connection.
 func TestGone(t *testing.T) {
