@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -180,6 +181,15 @@ func TestLeave(t *testing.T) {
 	if b.Err() != nil {
 		t.Error(b.Err())
 	}
+}
+
+// A member that begins one handshake after the other does not keep a host from leaving.
+func TestLeaveAmongHandshakes(t *testing.T) {
+	h := testHost(t, GenerateKey(), shortHandshake)
+	h.carrier(&dialled{id: NodeID{1}}, "") // there is always one
+	left := make(chan struct{})
+	go func() { h.Leave(context.Background()); close(left) }()
+	receive(t, left)
 }
 
 // The peer's goodbye is told as io.EOF within ErrPeerLost, after its data.
