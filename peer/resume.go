@@ -148,7 +148,7 @@ func (l *Link) mend(ctx context.Context, number uint64) {
 		if l.addr == "" {
 			continue // it can't be dialled: the peer must
 		}
-		if err := l.redial(ctx); l.hopeless(err) {
+		if err := l.redial(ctx, number); l.hopeless(err) {
 			l.giveUp(number, err)
 		}
 		t.Reset(pause/2 + rand.N(pause))
@@ -167,8 +167,9 @@ func (l *Link) giveUp(number uint64, err error) {
 }
 
 // redial is one try. ctx ends it while it connects; a handshake that has begun
-// goes on, since it may be what brings the link back.
-func (l *Link) redial(ctx context.Context) error {
+// goes on, since it may be what brings the link back, unless the link is back
+// already: a peer that stalls handshakes must not have many of them.
+func (l *Link) redial(ctx context.Context, number uint64) error {
 	h := l.host
 	d, err := h.dial(ctx, l.addr, alpnLink)
 	if err != nil {
@@ -180,7 +181,14 @@ func (l *Link) redial(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(h.ctx, func() { _ = d.wire.Close() })
 	defer stop()
-	made, err := h.meet(h.carrier(d, l.addr))
+	c := h.carrier(d, l.addr)
+	needless := context.AfterFunc(ctx, func() {
+		if l.backWithout(c, number) {
+			_ = d.wire.Close()
+		}
+	})
+	defer needless()
+	made, err := h.meet(c)
 	if err != nil {
 		_ = d.wire.Close()
 		return err
@@ -189,6 +197,14 @@ func (l *Link) redial(ctx context.Context) error {
 		h.announce(made)
 	}
 	return nil
+}
+
+// backWithout reports whether the break with this number is over, by another
+// connection than c.
+func (l *Link) backWithout(c *carrier, number uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err == nil && l.on != c && (l.on != nil || l.breaks != number)
 }
 
 // hopeless reports whether the outcome of a redial means that the link will not
