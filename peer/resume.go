@@ -21,6 +21,9 @@ const (
 	higherWaits = 5 * time.Second
 )
 
+// refusedOnWindows is WSAECONNREFUSED, which is what a refused dial fails with there.
+const refusedOnWindows = syscall.Errno(10061)
+
 // errReplaced breaks a connection in whose place the peer wants another one.
 var errReplaced = errors.New("the peer goes on with another connection")
 
@@ -215,7 +218,7 @@ func (l *Link) hopeless(err error) bool {
 	switch {
 	case errors.As(err, &other), errors.Is(err, ErrKeyMismatch):
 		return true
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, refusedOnWindows):
 		dead := l.host.cfg.Dead
 		return dead != nil && dead(l.info.ID)
 	}
