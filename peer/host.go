@@ -172,7 +172,7 @@ func (h *Host) SetKeys(key Key, accept ...Key) error {
 	}
 	for _, l := range links {
 		if c := l.current(); c != nil && !t.accepts(c.ca) {
-			l.broke(c, fmt.Errorf("%w: the key it was made with is no longer accepted", ErrKeyMismatch))
+			l.broke(c, errDropped)
 		}
 	}
 	return nil
@@ -181,7 +181,10 @@ func (h *Host) SetKeys(key Key, accept ...Key) error {
 // Leave has no link made from now on, be it dialled here or elsewhere. Those that are
 // there go on, and come back when they break: it is for saying goodbye over them. It
 // waits, until ctx ends, for handshakes under way: the peer may think that it has a link.
+// None takes longer than 5 s, and those that begin meanwhile are not worth more.
 func (h *Host) Leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.tune.handshake)
+	defer cancel()
 	for {
 		var changed chan struct{}
 		h.mu.Lock()

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -250,6 +251,32 @@ func TestSetKeysDuringHandshake(t *testing.T) {
 	l.wantClosed()
 	if len(links) != 0 {
 		t.Error("a link was made")
+	}
+}
+
+// And for a link that comes back just then: it does not go on under that key.
+func TestSetKeysWhileResuming(t *testing.T) {
+	links := make(chan *Link, 1)
+	h := testHost(t, GenerateKey(), collect(links))
+	in := newInsider(t, h, false)
+	in.dial(h).link(h, func(h *hello) { h.resume = time.Minute })
+	mine := receive(t, links)
+	ca := mine.current().ca
+	if _, err := mine.detach(99); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.SetKeys(GenerateKey()); err != nil {
+		t.Fatal(err)
+	}
+	a, b := net.Pipe()
+	defer b.Close()                      //nolint:errcheck // a test's
+	w := newWire(a, h.clock, &h.buffers) // on which nothing ever goes through
+	next := h.carrier(&dialled{wire: w, tls: tls.Client(w, h.trust.links), id: in.id, ca: ca}, "")
+	if err := mine.attach(next, 99, 0); err != nil {
+		t.Fatal(err)
+	}
+	if mine.current() != nil {
+		t.Error("it goes on")
 	}
 }
 

@@ -169,7 +169,9 @@ func (h *Host) rule(c *carrier, peer *hello) (made *Link, err error) {
 			if held == nil || held.id != a.link {
 				return nil, errStale // it is just being ended
 			}
-			a.received = held.detach(a.number)
+			if a.received, err = held.detach(a.number); err != nil {
+				return nil, err
+			}
 		}
 		if _, err := c.tls.Write(a.encode()); err != nil {
 			return nil, err
@@ -278,7 +280,9 @@ func (h *Host) confirm(c *carrier, peer *hello, a answer) (made *Link, err error
 		if held == nil || held.id != a.link {
 			return nil, errStale // it is just being ended
 		}
-		yes.received = held.detach(a.number)
+		if yes.received, err = held.detach(a.number); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := c.tls.Write(yes.encode()); err != nil {
 		if made != nil {

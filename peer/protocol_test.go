@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -182,6 +183,15 @@ func TestLeave(t *testing.T) {
 	}
 }
 
+// A member that begins one handshake after the other does not keep a host from leaving.
+func TestLeaveAmongHandshakes(t *testing.T) {
+	h := testHost(t, GenerateKey(), shortHandshake)
+	h.carrier(&dialled{id: NodeID{1}}, "") // there is always one
+	left := make(chan struct{})
+	go func() { h.Leave(context.Background()); close(left) }()
+	receive(t, left)
+}
+
 // The peer's goodbye is told as io.EOF within ErrPeerLost, after its data.
 func TestPeerEndsLink(t *testing.T) {
 	links := make(chan *Link, 1)
@@ -194,6 +204,34 @@ func TestPeerEndsLink(t *testing.T) {
 	b, err := io.ReadAll(readerOnly{mine})
 	if string(b) != "hello" || !errors.Is(err, ErrPeerLost) || !errors.Is(err, io.EOF) {
 		t.Errorf("%q, %v", b, err)
+	}
+}
+
+// A link that ends when it is back and nothing has been sent again says goodbye where
+// the peer stands.
+func TestGoodbyeBeforeTheFirstRecord(t *testing.T) {
+	links := make(chan *Link, 1)
+	h := testHost(t, GenerateKey(), collect(links), func(c *Config) { c.tune.heartbeat = time.Hour })
+	l := newInsider(t, h, false).dial(h)
+	l.link(h)
+	mine := receive(t, links)
+	if err := mine.WriteFrame(nil, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(l.r, make([]byte, recordHead+5)); err != nil {
+		t.Fatal(err)
+	}
+	until(t, func() bool { mine.mu.Lock(); defer mine.mu.Unlock(); return mine.out.written == 5 })
+	mine.mu.Lock()
+	mine.rewind = true // as attach does for a peer that has heard nothing
+	mine.mu.Unlock()
+	go mine.Close() //nolint:errcheck // always nil
+	b := make([]byte, recordHead)
+	if _, err := io.ReadFull(l.r, b); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := parseRecord(b); err != nil || r.kind != recordBye || r.start != 0 {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

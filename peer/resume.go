@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"syscall"
 	"time"
@@ -20,8 +21,14 @@ const (
 	higherWaits = 5 * time.Second
 )
 
+// refusedOnWindows is WSAECONNREFUSED, which is what a refused dial fails with there.
+const refusedOnWindows = syscall.Errno(10061)
+
 // errReplaced breaks a connection in whose place the peer wants another one.
 var errReplaced = errors.New("the peer goes on with another connection")
+
+// errDropped breaks a connection that hangs on a key which is no longer accepted.
+var errDropped = fmt.Errorf("%w: the key it was made with is no longer accepted", ErrKeyMismatch)
 
 // errGivenUp ends a link that the peer no longer holds.
 var errGivenUp = errors.New("the peer has given the link up")
@@ -68,10 +75,15 @@ func (l *Link) Part() {
 
 // detach takes the link off its connection, if it has one, to put it on the one
 // that the answer with this number is about. No byte of the old one counts from
-// then on, so the position that it returns can be told.
-func (l *Link) detach(number uint64) (received uint64) {
+// then on, so the position that it returns can be told. errStale: a later answer
+// was faster, and what the link goes over is there by that one.
+func (l *Link) detach(number uint64) (received uint64, err error) {
 	l.mu.Lock()
-	l.number = max(l.number, number)
+	if number < l.number {
+		l.mu.Unlock()
+		return 0, errStale
+	}
+	l.number = number
 	c := l.on
 	l.mu.Unlock()
 	if c != nil {
@@ -79,7 +91,7 @@ func (l *Link) detach(number uint64) (received uint64) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.received
+	return l.received, nil
 }
 
 // attach puts the link on connection c, from where the peer stands, unless it
@@ -110,6 +122,9 @@ func (l *Link) attach(c *carrier, number, received uint64) error {
 	lift()
 	l.host.cfg.OnBreak(l)
 	l.host.log.Info("link is back", "node", l.info.ID, "name", l.info.Name, "after", away.Round(time.Millisecond), "resent", resent)
+	if !l.host.currentTrust().accepts(c.ca) { // SetKeys has come between, and not seen c
+		l.broke(c, errDropped)
+	}
 	return nil
 }
 
@@ -136,7 +151,7 @@ func (l *Link) mend(ctx context.Context, number uint64) {
 		if l.addr == "" {
 			continue // it can't be dialled: the peer must
 		}
-		if err := l.redial(ctx); l.hopeless(err) {
+		if err := l.redial(ctx, number); l.hopeless(err) {
 			l.giveUp(number, err)
 		}
 		t.Reset(pause/2 + rand.N(pause))
@@ -155,8 +170,9 @@ func (l *Link) giveUp(number uint64, err error) {
 }
 
 // redial is one try. ctx ends it while it connects; a handshake that has begun
-// goes on, since it may be what brings the link back.
-func (l *Link) redial(ctx context.Context) error {
+// goes on, since it may be what brings the link back, unless the link is back
+// already: a peer that stalls handshakes must not have many of them.
+func (l *Link) redial(ctx context.Context, number uint64) error {
 	h := l.host
 	d, err := h.dial(ctx, l.addr, alpnLink)
 	if err != nil {
@@ -168,7 +184,14 @@ func (l *Link) redial(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(h.ctx, func() { _ = d.wire.Close() })
 	defer stop()
-	made, err := h.meet(h.carrier(d, l.addr))
+	c := h.carrier(d, l.addr)
+	needless := context.AfterFunc(ctx, func() {
+		if l.backWithout(c, number) {
+			_ = d.wire.Close()
+		}
+	})
+	defer needless()
+	made, err := h.meet(c)
 	if err != nil {
 		_ = d.wire.Close()
 		return err
@@ -179,6 +202,14 @@ func (l *Link) redial(ctx context.Context) error {
 	return nil
 }
 
+// backWithout reports whether the break with this number is over, by another
+// connection than c.
+func (l *Link) backWithout(c *carrier, number uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err == nil && l.on != c && (l.on != nil || l.breaks != number)
+}
+
 // hopeless reports whether the outcome of a redial means that the link will not
 // come back: another process answers, or one that holds another key, or nobody
 // where gossip says that the node is dead.
@@ -187,7 +218,7 @@ func (l *Link) hopeless(err error) bool {
 	switch {
 	case errors.As(err, &other), errors.Is(err, ErrKeyMismatch):
 		return true
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, refusedOnWindows):
 		dead := l.host.cfg.Dead
 		return dead != nil && dead(l.info.ID)
 	}

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -145,6 +146,71 @@ func turned(l *Link, ok func() bool) <-chan struct{} {
 		}
 	}()
 	return done
+}
+
+// An answer that was overtaken by a later one does not take the link off the
+// connection that this one has brought.
+func TestAnOvertakenAnswer(t *testing.T) {
+	a, b := testPair(t)
+	drain(t, a)
+	drain(t, b)
+	for _, l := range []*Link{a, b} {
+		l.mu.Lock()
+		number := l.number
+		l.mu.Unlock()
+		if _, err := l.detach(number - 1); !errors.Is(err, errStale) || l.Stats().Breaks != 0 {
+			t.Errorf("%v, %+v", err, l.Stats())
+		}
+	}
+}
+
+// A member that stalls the handshakes which we begin, and brings the link back over
+// others, does not make us keep one for each break.
+func TestStalledRedials(t *testing.T) {
+	links := make(chan *Link, 1)
+	h := testHost(t, GenerateKey(), collect(links), func(c *Config) { c.tune.handshake = time.Hour })
+	in := newInsider(t, h, false)
+	stall, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stall.Close() //nolint:errcheck // a test's
+	stalled := make(chan *tls.Conn, 100)
+	go func() {
+		for {
+			raw, err := stall.Accept()
+			if err != nil {
+				return
+			}
+			if c := tls.Server(raw, in.trust.server); c.Handshake() == nil {
+				stalled <- c
+			}
+		}
+	}()
+	l := in.dial(h)
+	id := l.link(h, func(o *hello) { o.addr, o.resume = stall.Addr().String(), time.Hour })
+	drain(t, receive(t, links))
+	for range 5 {
+		_ = l.NetConn().Close()
+		c := receive(t, stalled)
+		if _, err := readHello(c); err != nil { // its handshake has begun
+			t.Fatal(err)
+		}
+		defer c.Close() //nolint:errcheck // a test's
+		l = in.dial(h)
+		l.hello(func(o *hello) { o.held = id })
+		l.wantHello()
+		a := l.wantAnswer(answerResume)
+		l.answer(answer{kind: answerResume, link: id, number: in.n})
+		if a.link != id {
+			t.Fatal("another link")
+		}
+	}
+	until(t, func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.neighbours[in.id].busy == 0
+	})
 }
 
 // A link that does not come back in time ends on both sides, by time-out, and

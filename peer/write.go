@@ -133,6 +133,9 @@ const goodbyeLimit = 250 * time.Millisecond
 func (l *Link) farewell() {
 	l.mu.Lock()
 	c, told := l.last, l.told
+	if l.rewind { // nothing has been written to this connection yet
+		l.out.rewind()
+	}
 	bye := record{kind: recordBye, start: l.out.taken, received: l.received}
 	l.mu.Unlock()
 	if c == nil {
