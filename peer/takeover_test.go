@@ -103,7 +103,10 @@ func TestDetachedConnectionCountsNoMore(t *testing.T) {
 	if err != nil || n != 3 {
 		t.Fatal(n, err)
 	}
-	told := mine.detach(mine.number + 1)
+	told, err := mine.detach(mine.number + 1)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if mine.count(c, n) || mine.Stats().Received != told {
 		t.Errorf("%d bytes are received, the peer was told %d", mine.Stats().Received, told)
 	}
