@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"syscall"
 	"time"
@@ -19,6 +20,10 @@ const (
 	// higher ID waits for a broken link: by then the other one, which decides,
 	// has brought it back or given it up.
 	higherWaits = 5 * time.Second
+
+	// loudBreaks is how many breaks of a link are told to people; of later ones one
+	// a second, since a peer can bring about as many as it likes.
+	loudBreaks = 10
 )
 
 // refusedOnWindows is WSAECONNREFUSED, which is what a refused dial fails with there.
@@ -51,12 +56,17 @@ func (l *Link) broke(c *carrier, err error) {
 	l.breaks++
 	number := l.breaks
 	l.brokenAt = l.host.clock.now()
+	l.loud = number <= loudBreaks
+	if !l.loud {
+		_, l.loud = l.noise.allow(l.brokenAt)
+	}
+	level := l.level()
 	ctx, lift := context.WithTimeout(l.host.ctx, l.resume)
 	l.lift = lift
 	l.mu.Unlock()
 	_ = c.wire.Close()
 	l.host.leave(c)
-	l.host.log.Info("link broken", "node", l.info.ID, "name", l.info.Name, "err", err)
+	l.host.log.Log(ctx, level, "link broken", "node", l.info.ID, "name", l.info.Name, "err", err)
 	l.host.cfg.OnBreak(l)
 	if !l.host.spawn(func() { l.mend(ctx, number) }) {
 		l.end(ErrClosed)
@@ -114,18 +124,26 @@ func (l *Link) attach(c *carrier, number, received uint64) error {
 	away, resent := now-l.brokenAt, l.out.taken-l.out.acked
 	l.on, l.rewind, l.ackDue = c, true, true
 	l.wrote.Store(int64(now))
-	lift := l.lift
+	lift, level := l.lift, l.level()
 	l.work.Broadcast()
 	l.room.Broadcast()
 	l.came.Broadcast()
 	l.mu.Unlock()
 	lift()
 	l.host.cfg.OnBreak(l)
-	l.host.log.Info("link is back", "node", l.info.ID, "name", l.info.Name, "after", away.Round(time.Millisecond), "resent", resent)
+	l.host.log.Log(l.host.ctx, level, "link is back", "node", l.info.ID, "name", l.info.Name, "after", away.Round(time.Millisecond), "resent", resent)
 	if !l.host.currentTrust().accepts(c.ca) { // SetKeys has come between, and not seen c
 		l.broke(c, errDropped)
 	}
 	return nil
+}
+
+// level is how loud to tell of the last break. Under l.mu.
+func (l *Link) level() slog.Level {
+	if l.loud {
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }
 
 // mend dials until ctx ends, which it does when the link is back or has ended, or
