@@ -24,6 +24,10 @@ const (
 	// loudBreaks is how many breaks of a link are told to people; of later ones one
 	// a second, since a peer can bring about as many as it likes.
 	loudBreaks = 10
+
+	// leavingWaits is how long a link that breaks is waited for by a host that is
+	// leaving: all it lacks is a goodbye.
+	leavingWaits = 3 * time.Second
 )
 
 // refusedOnWindows is WSAECONNREFUSED, which is what a refused dial fails with there.
@@ -42,6 +46,10 @@ var errGivenUp = errors.New("the peer has given the link up")
 // sees to it that the link comes back. Nothing happens if c is not, or no
 // longer, what the link goes over.
 func (l *Link) broke(c *carrier, err error) {
+	wait := l.resume
+	if l.host.isLeaving() {
+		wait = min(wait, leavingWaits)
+	}
 	l.mu.Lock()
 	if l.on != c || l.err != nil {
 		l.mu.Unlock()
@@ -61,14 +69,14 @@ func (l *Link) broke(c *carrier, err error) {
 		_, l.loud = l.noise.allow(l.brokenAt)
 	}
 	level := l.level()
-	ctx, lift := context.WithTimeout(l.host.ctx, l.resume)
+	ctx, lift := context.WithTimeout(l.host.ctx, wait)
 	l.lift = lift
 	l.mu.Unlock()
 	_ = c.wire.Close()
 	l.host.leave(c)
 	l.host.log.Log(ctx, level, "link broken", "node", l.info.ID, "name", l.info.Name, "err", err)
 	l.host.cfg.OnBreak(l)
-	if !l.host.spawn(func() { l.mend(ctx, number) }) {
+	if !l.host.spawn(func() { l.mend(ctx, number, wait) }) {
 		l.end(ErrClosed)
 	}
 }
@@ -147,8 +155,8 @@ func (l *Link) level() slog.Level {
 }
 
 // mend dials until ctx ends, which it does when the link is back or has ended, or
-// its time is over; then the link is given up. number is that of the break.
-func (l *Link) mend(ctx context.Context, number uint64) {
+// its time, wait, is over; then the link is given up. number is that of the break.
+func (l *Link) mend(ctx context.Context, number uint64, wait time.Duration) {
 	// One of the two begins, so that their connections do not cross each time.
 	first := time.Duration(0)
 	if !l.lower {
@@ -162,7 +170,7 @@ func (l *Link) mend(ctx context.Context, number uint64) {
 		case <-t.C:
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				l.giveUp(number, &ResumeError{Waited: l.resume})
+				l.giveUp(number, &ResumeError{Waited: wait})
 			}
 			return
 		}
