@@ -26,7 +26,7 @@ type hub struct {
 
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // dialling goroutines
+	wg     sync.WaitGroup // dialling goroutines, and sessions that others have replaced
 
 	turns sync.Mutex // of turned
 
@@ -100,6 +100,9 @@ func (h *hub) addLink(l *peer.Link) {
 		return
 	}
 	r.session = mux.New(l, l.Lower(), h, mux.Config{Logger: h.log, Peer: r})
+	if old := h.sessions[r.info.ID]; old != nil {
+		h.wg.Go(old.session.Wait) // its link has ended, and close does not find it any more
+	}
 	h.sessions[r.info.ID] = r
 	h.mu.Unlock()
 	h.turned(l)
@@ -143,12 +146,15 @@ func (h *hub) Goodbye(s *mux.Session) {
 const partedTime = time.Minute
 
 func (h *hub) Ended(s *mux.Session, err error) {
-	h.table.Ended(s)
 	r := s.Peer.(*remote)
 	if r.link == nil {
+		h.table.Ended(s)
 		return
 	}
-	r.link.Close()
+	r.link.Close() // first: it is not broken any more then, and turned can't say that it is
+	h.turns.Lock()
+	h.table.Ended(s)
+	h.turns.Unlock()
 	h.mu.Lock()
 	if h.sessions[r.info.ID] == r {
 		delete(h.sessions, r.info.ID)

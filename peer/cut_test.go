@@ -115,6 +115,27 @@ func TestCutAtEveryByte(t *testing.T) {
 	})
 }
 
+// Who leaves does not wait long for a peer that falls silent then.
+func TestSilenceWhileLeaving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, here, there, links := cutPair(t, false)
+		near, err := here.Link(context.Background(), there.Addr(), there.ID())
+		if err != nil {
+			t.Fatal(err)
+		}
+		drain(t, near)
+		drain(t, receive(t, links))
+		here.Leave(context.Background())
+		n.Sever(hereIP, thereIP)
+		start := time.Now()
+		<-near.Done()
+		if took := time.Since(start); took > silenceLimit+leavingWaits+handshakeLimit {
+			t.Errorf("after %v", took)
+		}
+		n.Heal(hereIP, thereIP)
+	})
+}
+
 // otherEnd is the far end of a link; nil: there is none, since the confirmation
 // did not get there, and the link has ended.
 func otherEnd(t *testing.T, links chan *Link, near *Link) *Link {

@@ -179,9 +179,10 @@ func (h *Host) SetKeys(key Key, accept ...Key) error {
 }
 
 // Leave has no link made from now on, be it dialled here or elsewhere. Those that are
-// there go on, and come back when they break: it is for saying goodbye over them. It
-// waits, until ctx ends, for handshakes under way: the peer may think that it has a link.
-// None takes longer than 5 s, and those that begin meanwhile are not worth more.
+// there go on, and come back when they break, if that takes no more than 3 s: it is
+// for saying goodbye over them. It waits, until ctx ends, for handshakes under way: the
+// peer may think that it has a link. None takes longer than 5 s, and those that begin
+// meanwhile are not worth more.
 func (h *Host) Leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.tune.handshake)
 	defer cancel()
@@ -206,6 +207,12 @@ func (h *Host) Leave(ctx context.Context) {
 			return
 		}
 	}
+}
+
+func (h *Host) isLeaving() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.leaving
 }
 
 // Close ends all links and everything else the host has begun, and waits for it.

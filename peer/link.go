@@ -55,6 +55,8 @@ type Link struct {
 	received uint64   // stream bytes handed up by Read
 	breaks   uint64
 	brokenAt time.Duration
+	loud     bool               // that break is told to people
+	noise    limiter            // on breaks that are
 	lift     context.CancelFunc // ends the redialling
 	parting  bool               // the peer is leaving: a break is the end
 	told     bool               // the peer has said goodbye

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"syscall"
 	"time"
@@ -19,6 +20,14 @@ const (
 	// higher ID waits for a broken link: by then the other one, which decides,
 	// has brought it back or given it up.
 	higherWaits = 5 * time.Second
+
+	// loudBreaks is how many breaks of a link are told to people; of later ones one
+	// a second, since a peer can bring about as many as it likes.
+	loudBreaks = 10
+
+	// leavingWaits is how long a link that breaks is waited for by a host that is
+	// leaving: all it lacks is a goodbye.
+	leavingWaits = 3 * time.Second
 )
 
 // refusedOnWindows is WSAECONNREFUSED, which is what a refused dial fails with there.
@@ -37,6 +46,10 @@ var errGivenUp = errors.New("the peer has given the link up")
 // sees to it that the link comes back. Nothing happens if c is not, or no
 // longer, what the link goes over.
 func (l *Link) broke(c *carrier, err error) {
+	wait := l.resume
+	if l.host.isLeaving() {
+		wait = min(wait, leavingWaits)
+	}
 	l.mu.Lock()
 	if l.on != c || l.err != nil {
 		l.mu.Unlock()
@@ -51,14 +64,19 @@ func (l *Link) broke(c *carrier, err error) {
 	l.breaks++
 	number := l.breaks
 	l.brokenAt = l.host.clock.now()
-	ctx, lift := context.WithTimeout(l.host.ctx, l.resume)
+	l.loud = number <= loudBreaks
+	if !l.loud {
+		_, l.loud = l.noise.allow(l.brokenAt)
+	}
+	level := l.level()
+	ctx, lift := context.WithTimeout(l.host.ctx, wait)
 	l.lift = lift
 	l.mu.Unlock()
 	_ = c.wire.Close()
 	l.host.leave(c)
-	l.host.log.Info("link broken", "node", l.info.ID, "name", l.info.Name, "err", err)
+	l.host.log.Log(ctx, level, "link broken", "node", l.info.ID, "name", l.info.Name, "err", err)
 	l.host.cfg.OnBreak(l)
-	if !l.host.spawn(func() { l.mend(ctx, number) }) {
+	if !l.host.spawn(func() { l.mend(ctx, number, wait) }) {
 		l.end(ErrClosed)
 	}
 }
@@ -114,23 +132,31 @@ func (l *Link) attach(c *carrier, number, received uint64) error {
 	away, resent := now-l.brokenAt, l.out.taken-l.out.acked
 	l.on, l.rewind, l.ackDue = c, true, true
 	l.wrote.Store(int64(now))
-	lift := l.lift
+	lift, level := l.lift, l.level()
 	l.work.Broadcast()
 	l.room.Broadcast()
 	l.came.Broadcast()
 	l.mu.Unlock()
 	lift()
 	l.host.cfg.OnBreak(l)
-	l.host.log.Info("link is back", "node", l.info.ID, "name", l.info.Name, "after", away.Round(time.Millisecond), "resent", resent)
+	l.host.log.Log(l.host.ctx, level, "link is back", "node", l.info.ID, "name", l.info.Name, "after", away.Round(time.Millisecond), "resent", resent)
 	if !l.host.currentTrust().accepts(c.ca) { // SetKeys has come between, and not seen c
 		l.broke(c, errDropped)
 	}
 	return nil
 }
 
+// level is how loud to tell of the last break. Under l.mu.
+func (l *Link) level() slog.Level {
+	if l.loud {
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
+}
+
 // mend dials until ctx ends, which it does when the link is back or has ended, or
-// its time is over; then the link is given up. number is that of the break.
-func (l *Link) mend(ctx context.Context, number uint64) {
+// its time, wait, is over; then the link is given up. number is that of the break.
+func (l *Link) mend(ctx context.Context, number uint64, wait time.Duration) {
 	// One of the two begins, so that their connections do not cross each time.
 	first := time.Duration(0)
 	if !l.lower {
@@ -144,7 +170,7 @@ func (l *Link) mend(ctx context.Context, number uint64) {
 		case <-t.C:
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				l.giveUp(number, &ResumeError{Waited: l.resume})
+				l.giveUp(number, &ResumeError{Waited: wait})
 			}
 			return
 		}

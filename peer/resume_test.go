@@ -364,6 +364,34 @@ func TestLinkLog(t *testing.T) {
 	}
 }
 
+// A member that breaks a link and brings it back again and again does not fill the log.
+func TestFlappingLinkLog(t *testing.T) {
+	const flaps = 3 * loudBreaks
+	var out lockedBuffer
+	links := make(chan *Link, 1)
+	h := testHost(t, GenerateKey(), collect(links), func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&out, nil)) })
+	in := newInsider(t, h, false)
+	l := in.dial(h)
+	id := l.link(h, func(o *hello) { o.resume = time.Hour })
+	mine := receive(t, links)
+	drain(t, mine)
+	for i := range uint64(flaps) {
+		_ = l.NetConn().Close()
+		l = in.dial(h)
+		l.hello(func(o *hello) { o.held = id })
+		l.wantHello()
+		l.wantAnswer(answerResume)
+		l.answer(answer{kind: answerResume, link: id, number: in.n})
+		until(t, func() bool { return mine.Stats().Breaks == i+1 && !mine.Broken() })
+	}
+	if n := strings.Count(out.String(), "link broken"); n < loudBreaks || n > 2*loudBreaks {
+		t.Errorf("%d of %d breaks are told", n, flaps)
+	}
+	if n := strings.Count(out.String(), "link is back"); n < loudBreaks-1 || n > 2*loudBreaks {
+		t.Errorf("%d of %d times it is told that it is back", n, flaps)
+	}
+}
+
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
