@@ -76,14 +76,15 @@ func TestRestartWithoutSeeds(t *testing.T) {
 					<-time.After(down)
 					all[who] = n.nodeAs(t, id(99), old.self.Addr)
 					join(t, all[who])
-					within := 15 * time.Second
-					if down == 0 {
-						within = 3 * time.Second // it is met when its former life is looked for
+					if down == 0 { // it is met when its former life is looked at
+						m := all[1-who]
+						m.Doubt(old.self.ID)
+						until(t, m, 200*time.Millisecond, "the new life", func() bool { return m.Alive(id(99)) })
 					}
 					for _, m := range all {
-						until(t, m, within, "the new life", func() bool { return m.Alive(id(99)) })
+						until(t, m, 15*time.Second, "the new life", func() bool { return m.Alive(id(99)) })
 					}
-					size(t, time.Second, 3, all...)
+					size(t, 5*time.Second, 3, all...)
 				})
 			})
 		}
