@@ -190,6 +190,9 @@ func (l *Link) end(err error) {
 	}
 	l.err = err
 	l.over.Store(true)
+	if l.on == nil {
+		l.host.broken.Add(-1)
+	}
 	l.last, l.on = l.on, nil
 	last, lift := l.last, l.lift
 	l.work.Broadcast()
