@@ -33,6 +33,11 @@ const (
 	// others, but they don't stop them.
 	claimedSegments = (256 << 20) / segmentSize
 
+	// maxBroken bounds how many broken links a host waits for; more end at once. A
+	// mesh has no more members, but one who holds the key can be many nodes, and
+	// what is kept for each of them takes no connection.
+	maxBroken = 4096
+
 	// maxFrame bounds what WriteFrame takes at once.
 	maxFrame = 128 << 10
 
@@ -109,6 +114,7 @@ type tuning struct {
 	flushCap  int // fixed flush cap; 0: adapted between minFlush and maxFlush
 	segments  int
 	claimed   int
+	broken    int
 	maxRecord int
 	higher    time.Duration // what the higher ID waits longer
 }
@@ -139,6 +145,7 @@ func (c Config) withDefaults() (Config, error) {
 	orDefault(&c.tune.silence, silenceLimit)
 	orDefault(&c.tune.segments, keptSegments)
 	orDefault(&c.tune.claimed, claimedSegments)
+	orDefault(&c.tune.broken, maxBroken)
 	orDefault(&c.tune.maxRecord, maxRecord)
 	orDefault(&c.tune.higher, higherWaits)
 	return c, nil

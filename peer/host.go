@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // Host is one node's place on the network: its identity, where it listens, and
@@ -28,6 +29,7 @@ type Host struct {
 
 	segments segmentPool
 	buffers  bufferPool
+	broken   atomic.Int64 // links that are waited for
 
 	ctx    context.Context // ends when the host closes
 	cancel context.CancelFunc

@@ -181,6 +181,9 @@ func (l *Link) end(err error) {
 		return
 	}
 	l.err = err
+	if l.on == nil {
+		l.host.broken.Add(-1)
+	}
 	l.last, l.on = l.on, nil
 	last, lift := l.last, l.lift
 	l.work.Broadcast()

@@ -39,6 +39,9 @@ var errReplaced = errors.New("the peer goes on with another connection")
 // errDropped breaks a connection that hangs on a key which is no longer accepted.
 var errDropped = fmt.Errorf("%w: the key it was made with is no longer accepted", ErrKeyMismatch)
 
+// errTooMany ends a link that breaks when more are broken than a host waits for.
+var errTooMany = errors.New("too many links are broken")
+
 // errGivenUp ends a link that the peer no longer holds.
 var errGivenUp = errors.New("the peer has given the link up")
 
@@ -61,6 +64,7 @@ func (l *Link) broke(c *carrier, err error) {
 		return
 	}
 	l.on = nil
+	tooMany := l.host.broken.Add(1) > int64(l.host.cfg.tune.broken)
 	l.breaks++
 	number := l.breaks
 	l.brokenAt = l.host.clock.now()
@@ -76,6 +80,10 @@ func (l *Link) broke(c *carrier, err error) {
 	l.host.leave(c)
 	l.host.log.Log(ctx, level, "link broken", "node", l.info.ID, "name", l.info.Name, "err", err)
 	l.host.cfg.OnBreak(l)
+	if tooMany {
+		l.end(lost(l.info, errTooMany))
+		return
+	}
 	if !l.host.spawn(func() { l.mend(ctx, number, wait) }) {
 		l.end(ErrClosed)
 	}
@@ -131,6 +139,7 @@ func (l *Link) attach(c *carrier, number, received uint64) error {
 	now := l.host.clock.now()
 	away, resent := now-l.brokenAt, l.out.taken-l.out.acked
 	l.on, l.rewind, l.ackDue = c, true, true
+	l.host.broken.Add(-1)
 	l.wrote.Store(int64(now))
 	lift, level := l.lift, l.level()
 	l.work.Broadcast()

@@ -213,6 +213,49 @@ func TestStalledRedials(t *testing.T) {
 	})
 }
 
+// A host waits for so many broken links; one more ends at once, and when one is back
+// another may break.
+func TestBrokenLinksAreBounded(t *testing.T) {
+	links := make(chan *Link, 1)
+	h := testHost(t, GenerateKey(), collect(links), func(c *Config) { c.tune.broken = 2 })
+	type end struct {
+		*line
+		id  linkID
+		our *Link
+	}
+	var all []end
+	for range 4 {
+		e := end{line: newInsider(t, h, false).dial(h)}
+		e.id = e.link(h, func(o *hello) { o.resume = time.Hour })
+		e.our = receive(t, links)
+		drain(t, e.our)
+		all = append(all, e)
+	}
+	for _, e := range all[:2] {
+		_ = e.NetConn().Close()
+		until(t, e.our.Broken)
+	}
+	_ = all[2].NetConn().Close()
+	receive(t, all[2].our.Done())
+	if err := all[2].our.Err(); !errors.Is(err, errTooMany) || !errors.Is(err, ErrPeerLost) {
+		t.Error(err)
+	}
+	l := all[0].in.dial(h)
+	l.hello(func(o *hello) { o.held = all[0].id })
+	l.wantHello()
+	l.wantAnswer(answerResume)
+	l.answer(answer{kind: answerResume, link: all[0].id, number: l.in.n})
+	until(t, func() bool { return !all[0].our.Broken() })
+	_ = all[3].NetConn().Close()
+	until(t, all[3].our.Broken)
+	for _, e := range all {
+		_ = e.our.Close()
+	}
+	if n := h.broken.Load(); n != 0 {
+		t.Errorf("%d are still counted", n)
+	}
+}
+
 // A link that does not come back in time ends on both sides, by time-out, and
 // says how long it was waited for. The smaller of the two times counts.
 func TestResumeTimeout(t *testing.T) {
