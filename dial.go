@@ -16,7 +16,10 @@ import (
 // send to it and one on which values arrive that it sends. It waits until the
 // listener is there, and returns at once on what can't heal: an address that
 // makes no sense, another key. When the connection is lost it is made again,
-// always to addr; nobody needs to be able to dial this side.
+// always to addr; nobody needs to be able to dial this side. It goes on where it
+// stopped, and nothing is lost, unless another process answers there, or nobody for
+// 30 s: then the next listener gets what the last one had not taken. So addr should
+// lead to one process, not to one of several.
 //
 // Closing send ends this dialer, once its values are taken: values that wait
 // unread in receive go back and to another dialer, and receive is closed. All

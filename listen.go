@@ -34,6 +34,10 @@ const goodbyeTime = 2 * time.Second
 // whichever dialer is ready first, to one only; so Listen is a work queue, not
 // a conversation. Dialers need the same DefaultKey.
 //
+// A dialer whose connection breaks has 30 s to come back, and nothing is lost. One
+// whose process has died can't be told from that, since nobody can dial it: what it
+// had not taken goes to other dialers after 30 to 35 s.
+//
 // Payloads are any: basic types, their slices and maps, and types made known
 // with Register. Closing send tells the dialers that nothing more comes, once
 // all was taken; receive is then closed when the last dialer has gone, and the

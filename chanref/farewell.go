@@ -8,7 +8,7 @@ import (
 )
 
 // FarewellTime is for how long a source that has closed is answered for.
-const FarewellTime = 30 * time.Second
+const FarewellTime = time.Minute
 
 // maxFarewells bounds how many closed sources are remembered.
 const maxFarewells = 1024

@@ -8,9 +8,10 @@ package peer
 // until it is given up. Of two nodes the one with the lower ID decides, so there
 // is one place where connections that cross are put in order. It answers a HELLO
 //
-//	STALE   while another connection's answer waits to be confirmed; or when the
-//	        peer said it before it confirmed the last one; or when we dialled,
-//	        and the link is back already
+//	STALE   while another connection's answer waits to be confirmed, unless both
+//	        are about the link that is held here and this HELLO is newer: then the
+//	        other connection may be dead; or when the peer said it before it
+//	        confirmed the last one; or when we dialled, and the link is back already
 //	RESUME  when it holds the link that is held here
 //	GONE    when it holds another one; another HELLO may follow on the connection
 //	NEW     when it holds none. In both cases the peer has given up the link that
@@ -29,6 +30,7 @@ type slot struct {
 	// The lower ID's.
 	pending uint64 // the connection whose answer waits to be confirmed; 0: none does
 	making  linkID // what that answer named: link, or the next one
+	asked   uint64 // number of the HELLO that got it
 	horizon uint64 // the peer's last HELLO number when it last confirmed
 	offer   linkID // the name of the next link
 
@@ -51,23 +53,23 @@ func (s *slot) greet(h *hello) {
 // since the peer may already hold it when the connection fails before the
 // confirmation. ended names the link that the peer has given up, zero: none.
 func (s *slot) decide(carrier uint64, ours bool, h *hello, number uint64, next linkID) (a answer, ended linkID) {
-	if s.pending != 0 || h.number <= s.horizon {
+	held := h.held
+	known := held != (linkID{}) && held == s.link
+	undecided := s.pending != 0 && !(known && h.number > s.asked)
+	if undecided || h.number <= s.horizon || (known && ours && s.carrier != 0) {
 		return answer{kind: answerStale}, linkID{}
 	}
-	if held := h.held; held != (linkID{}) && held == s.link {
-		if ours && s.carrier != 0 {
-			return answer{kind: answerStale}, linkID{}
-		}
+	if known {
 		// The peer would not ask if the old connection carried anything.
-		s.carrier, s.pending, s.making = 0, carrier, held
+		s.carrier, s.pending, s.making, s.asked = 0, carrier, held, h.number
 		return answer{kind: answerResume, link: held, number: number}, linkID{}
 	}
 	ended = s.link
 	s.drop(ended)
-	if h.held != (linkID{}) {
-		return answer{kind: answerGone, link: h.held}, ended
+	if held != (linkID{}) {
+		return answer{kind: answerGone, link: held}, ended
 	}
-	s.pending, s.making, s.offer = carrier, s.offer, next
+	s.pending, s.making, s.asked, s.offer = carrier, s.offer, h.number, next
 	return answer{kind: answerNew, link: s.making, number: number}, ended
 }
 
@@ -85,7 +87,7 @@ func (s *slot) confirm(carrier uint64, a answer) error {
 		return protocolError("the answer was not confirmed")
 	}
 	s.link, s.carrier, s.horizon = s.making, carrier, a.number
-	s.pending, s.making = 0, linkID{}
+	s.pending, s.making, s.asked = 0, linkID{}, 0
 	return nil
 }
 
@@ -108,7 +110,7 @@ func (s *slot) leave(carrier uint64) {
 		s.carrier = 0
 	}
 	if s.pending == carrier {
-		s.pending, s.making = 0, linkID{}
+		s.pending, s.making, s.asked = 0, linkID{}, 0
 	}
 }
 
@@ -121,7 +123,7 @@ func (s *slot) drop(link linkID) {
 		s.link, s.carrier = linkID{}, 0
 	}
 	if s.making == link {
-		s.pending, s.making = 0, linkID{}
+		s.pending, s.making, s.asked = 0, linkID{}, 0
 	}
 }
 

@@ -9,7 +9,7 @@ func TestDecide(t *testing.T) {
 	x, y, z := linkID{1}, linkID{2}, linkID{3}
 	first := slot{lower: true, offer: x}
 	making := slot{lower: true, pending: 7, making: x, offer: y, horizon: 50}
-	resuming := slot{lower: true, link: x, pending: 7, making: x, offer: y, horizon: 50}
+	resuming := slot{lower: true, link: x, pending: 7, making: x, asked: 51, offer: y, horizon: 50}
 	live := slot{lower: true, link: x, carrier: 7, horizon: 50, offer: y}
 	broken := slot{lower: true, link: x, horizon: 50, offer: y}
 	fresh := func(held linkID) hello { return hello{number: 51, held: held} }
@@ -26,6 +26,11 @@ func TestDecide(t *testing.T) {
 		{"holds what is gone", first, false, hello{number: 1, held: z}, answerGone, z, linkID{}},
 		{"crossing, undecided", making, false, fresh(linkID{}), answerStale, linkID{}, linkID{}},
 		{"crossing, resuming", resuming, false, fresh(x), answerStale, linkID{}, linkID{}},
+		{"asks again, resuming", resuming, false, hello{number: 52, held: x}, answerResume, x, linkID{}},
+		{"asks again, we dialled", resuming, true, hello{number: 52, held: x}, answerResume, x, linkID{}},
+		{"another one, resuming", resuming, false, hello{number: 52, held: z}, answerStale, linkID{}, linkID{}},
+		{"none, resuming", resuming, false, hello{number: 52}, answerStale, linkID{}, linkID{}},
+		{"asks again, making", making, false, hello{number: 52}, answerStale, linkID{}, linkID{}},
 		{"crossing, decided", live, false, hello{number: 50}, answerStale, linkID{}, linkID{}},
 		{"late, broken", broken, false, hello{number: 50, held: x}, answerStale, linkID{}, linkID{}},
 		{"back", broken, false, fresh(x), answerResume, x, linkID{}},

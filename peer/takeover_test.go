@@ -171,3 +171,27 @@ func TestGoodbyeIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// A connection that falls silent in the middle of a resume does not stand in the way
+// of the next one until its time is over; what it says later counts for nothing.
+func TestStalledResume(t *testing.T) {
+	links := make(chan *Link, 1)
+	h := testHost(t, GenerateKey(), collect(links), func(c *Config) { c.tune.handshake = time.Hour })
+	in := newInsider(t, h, false)
+	id := in.dial(h).link(h, patient)
+	mine := receive(t, links)
+	stalled := in.dial(h)
+	stalled.greetAgain(id)
+	stalled.wantAnswer(answerResume)
+	next := in.dial(h)
+	next.resume(h, id, 0)
+	next.record(record{kind: recordData, length: 5}, "hello")
+	wantBytes(t, mine, "hello")
+	stalled.answer(answer{kind: answerResume, link: id, number: in.n})
+	stalled.wantClosed()
+	next.record(record{kind: recordData, length: 5, start: 5}, "again")
+	wantBytes(t, mine, "again")
+	if s := mine.Stats(); s.Broken || mine.Err() != nil {
+		t.Errorf("%+v, %v", s, mine.Err())
+	}
+}
