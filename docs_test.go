@@ -67,7 +67,7 @@ func TestReadmePrograms(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	slices.Sort(lines)
-	want := []string{"{ID:0 Words:6 Worker:worker}", "{ID:1 Words:4 Worker:worker}"}
+	want := []string{"{ID:1 Words:6 Worker:worker}", "{ID:2 Words:4 Worker:worker}"}
 	if !slices.Equal(lines, want) {
 		t.Errorf("the server printed %q, want %q", lines, want)
 	}

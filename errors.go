@@ -56,7 +56,7 @@ type Reason uint8
 
 // The reasons that a StalledError names.
 const (
-	UnderWay   Reason = iota // nothing is known to be in the way
+	UnderWay   Reason = iota // nothing is known to be in the way: a receiver has them, and has not taken them
 	NoReceiver               // there is no receiver of the name, or too few
 	Full                     // the receivers are there, and full
 	LinkDown                 // a receiver is known, and its node can't be reached now
@@ -75,20 +75,21 @@ func (r Reason) String() string {
 	case OtherType:
 		return "receivers of another type"
 	}
-	return "under way"
+	return "with a receiver, not taken yet"
 }
 
 // A StalledError is what a call with a context returns when the context ends
 // first. It wraps the context's error, and matches ErrTypeMismatch when its
 // Reason is OtherType. It implements net.Error.
 type StalledError struct {
-	Channel string // the channel's name
-	Left    int    // values that wait, as far as the call is concerned
-	Reason  Reason
-	Node    string // for LinkDown and OtherType: the other node's name
-	Type    string // for OtherType: what the receiver there takes
-	Why     string // for OtherType: the first difference
-	Err     error  // the context's error
+	Channel   string // the channel's name
+	Left      int    // values that wait, as far as the call is concerned
+	Withdrawn bool   // after Deliver: the value was sent to nobody, and will not be; else it may still arrive
+	Reason    Reason
+	Node      string // for LinkDown and OtherType: the other node's name
+	Type      string // for OtherType: what the receiver there takes
+	Why       string // for OtherType: the first difference
+	Err       error  // the context's error
 }
 
 func (e *StalledError) Error() string {
@@ -182,7 +183,7 @@ func public(err error) error {
 	if stall := (*chanref.StallError)(nil); errors.As(err, &stall) {
 		return &StalledError{
 			Channel: stall.Channel, Left: stall.Stall.Left, Reason: Reason(stall.Stall.Reason),
-			Node: stall.Stall.Node, Type: stall.Stall.Type, Why: stall.Stall.Why, Err: stall.Err,
+			Node: stall.Stall.Node, Withdrawn: stall.Stall.Withdrawn, Type: stall.Stall.Type, Why: stall.Stall.Why, Err: stall.Err,
 		}
 	}
 	if drop := (*chanref.DropError)(nil); errors.As(err, &drop) {

@@ -31,7 +31,6 @@ type Member struct {
 
 // A Node is one process's membership of a mesh. Make it with Join. Its methods
 // may be called by several goroutines at once.
-// No other lock is taken under mu.
 type Node struct {
 	cfg  Config
 	hub  *hub

@@ -48,7 +48,8 @@ func Buffer(n int) Option { return bothOption(func(c *endConfig) { c.buffer = n 
 func KeepOpen() ReceiveOption { return receiveOption(func(c *endConfig) { c.keepOpen = true }) }
 
 // Broadcast makes a Sender give every value to every receiver that is there. It
-// waits until all of them have room, but for Lossy ones, and until there is one.
+// waits until all of them have room, but for Lossy ones, and until there is one. So
+// it also waits for one behind a broken link, until that is back or given up.
 func Broadcast() SendOption { return sendOption(func(c *endConfig) { c.broadcast = true }) }
 
 // Lossy makes a Receiver one that is never waited for: when its C is full, the

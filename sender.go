@@ -88,8 +88,9 @@ func (s *Sender[T]) ok() bool { return s != nil && s.src != nil }
 // Deliver sends v, after what C held at the call, and returns nil once it is
 // acknowledged: a receiving program has taken it. With Broadcast, all have that
 // were there and are waited for; a receiver that was closed, and left it in its C
-// to be read, counts as having taken it. When ctx ends first it returns a *StalledError; v was withdrawn
-// then if it had not left for a receiver, and may still be delivered if it had.
+// to be read, counts as having taken it. When ctx ends first it returns a
+// *StalledError; v was withdrawn then if it had not left for a receiver (Withdrawn
+// says so), and may still be delivered if it had.
 // A *DropError says that v will not be delivered, ErrClosed that s was closed.
 func (s *Sender[T]) Deliver(ctx context.Context, v T) error {
 	if !s.ok() {

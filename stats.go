@@ -9,17 +9,32 @@ import (
 )
 
 // Stats are all counters of a node at one moment. They never go down, but for
-// those that tell what is there now.
+// those that tell what is there now; those of a link or an end go with it.
 type Stats struct {
 	Links     []LinkStats
 	Senders   []SenderStats   // open ones, by channel
 	Receivers []ReceiverStats // open ones, by channel
 }
 
-// LinkStats are the counters of the link with one node.
+// LinkStats are the counters of the link with one node. Bytes are those of the
+// link's stream: what the frames of all channels take, without TLS.
 type LinkStats struct {
-	Node Member
-	peer.LinkStats
+	Node         Member
+	Sent         uint64 // bytes handed to a connection, each counted once
+	Resent       uint64 // of these, bytes handed to another connection again
+	Acknowledged uint64 // of these, bytes that the other node has received
+	Received     uint64 // bytes received
+	Kept         int    // bytes kept until they are acknowledged, now
+	Flushes      uint64 // writes to a connection
+	Breaks       uint64 // how often a connection broke
+	Broken       bool   // there is no connection, and one is waited for, now
+}
+
+func linkStats(r peer.Info, s peer.LinkStats) LinkStats {
+	return LinkStats{
+		Node: Member(r), Sent: s.Sent, Resent: s.Resent, Acknowledged: s.Acknowledged, Received: s.Received,
+		Kept: s.Kept, Flushes: s.Flushes, Breaks: s.Breaks, Broken: s.Broken,
+	}
 }
 
 // SenderStats are the counters of one Sender.
@@ -32,7 +47,7 @@ type SenderStats struct {
 	Redelivered  uint64 // values sent again that a receiver which died may have taken
 	Dropped      uint64 // values that will not be delivered; with Broadcast each receiver counts
 	LastDrop     error  // why the last of them was dropped
-	Receivers    int    // receivers connected, now
+	Receivers    int    // receivers connected, now; not those behind a broken link
 	Mismatched   uint64 // receivers that take another type
 }
 
@@ -67,8 +82,7 @@ func (n *Node) Stats() Stats {
 		return st
 	}
 	for _, l := range n.hub.host.Links() {
-		r := l.Remote()
-		st.Links = append(st.Links, LinkStats{Node: Member{ID: r.ID, Name: r.Name, Addr: r.Addr}, LinkStats: l.Stats()})
+		st.Links = append(st.Links, linkStats(l.Remote(), l.Stats()))
 	}
 	n.mu.Lock()
 	for _, e := range n.ends {

@@ -25,11 +25,11 @@ func (d *delivery[T]) finish(err error) {
 
 // Deliver gives v out after what the channel holds at the call, and returns
 // when it is acknowledged: taken by the receiving program. When ctx ends first
-// it returns a *StallError; v is withdrawn if it has not been sent to anyone,
-// else it may still be delivered.
+// it returns a *StallError; v is withdrawn if it has not been sent to anyone, and
+// the error says so, else it may still be delivered.
 func (s *Source[T]) Deliver(ctx context.Context, v T) error {
 	if ctx.Err() != nil {
-		return &StallError{Channel: label(s.cfg.Name), Stall: Stall{Left: 1}, Err: context.Cause(ctx)}
+		return &StallError{Channel: label(s.cfg.Name), Stall: Stall{Left: 1, Withdrawn: true}, Err: context.Cause(ctx)}
 	}
 	d := &delivery[T]{v: v, answer: make(chan error, 1)}
 	queued := s.call(func() {
@@ -45,7 +45,7 @@ func (s *Source[T]) Deliver(ctx context.Context, v T) error {
 	}
 	return s.await(ctx, d.answer, func() Stall {
 		st := s.stall()
-		st.Left = 1
+		st.Left, st.Withdrawn = 1, slices.Contains(s.deliveries, d)
 		s.deliveries = slices.DeleteFunc(s.deliveries, func(o *delivery[T]) bool { return o == d })
 		for seq, o := range s.waiting {
 			if o == d {
@@ -177,7 +177,7 @@ func (s *Source[T]) WaitReceivers(ctx context.Context, n int) error {
 	}
 	return s.await(ctx, w.answer, func() Stall {
 		st := s.stall()
-		if st.Reason == StallFull {
+		if st.Reason == StallFull || st.Reason == StallNone {
 			st.Reason = StallNoReceiver // those that are there are not enough
 		}
 		s.waits = slices.DeleteFunc(s.waits, func(o *receiverWait) bool { return o == w })

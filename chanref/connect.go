@@ -107,12 +107,13 @@ const maxRefusals = 4096
 
 // Stall says why values wait.
 type Stall struct {
-	Left   int
-	Reason StallReason
-	Node   string // for StallLink and StallType
-	Type   string // for StallType: what the receiver there takes
-	Why    string // for StallType: the first difference
-	Sent   string // for StallType: what this source gives
+	Left      int
+	Reason    StallReason
+	Withdrawn bool   // of Deliver: nobody was sent the value, and nobody will be
+	Node      string // for StallLink and StallType
+	Type      string // for StallType: what the receiver there takes
+	Why       string // for StallType: the first difference
+	Sent      string // for StallType: what this source gives
 }
 
 // StallReason is the cause that a Stall names.
@@ -137,7 +138,7 @@ func (s Stall) String() string {
 	case StallType:
 		return fmt.Sprintf("%s receives %s: %s", s.Node, s.Type, s.Why)
 	}
-	return "under way"
+	return "with a receiver, not taken yet"
 }
 
 // stall looks at what is in the way of the next value.
@@ -145,11 +146,17 @@ func (s *Source[T]) stall() Stall {
 	st := Stall{Sent: s.text}
 	opening := ""
 	for _, l := range s.d.lanes {
+		if l.room() {
+			return st // it is with a receiver, or just going to one
+		}
 		if l.live && !l.away {
 			st.Reason = StallFull
-			return st
+		} else {
+			opening = l.o.node
 		}
-		opening = l.o.node
+	}
+	if st.Reason == StallFull {
+		return st
 	}
 	if opening != "" {
 		st.Reason, st.Node = StallLink, opening

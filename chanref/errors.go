@@ -100,7 +100,7 @@ type sourceCounts struct {
 func storeCounts[T any](c *sourceCounts, d *dispatch[T], seq uint64) {
 	live := 0
 	for _, l := range d.lanes {
-		if l.live {
+		if l.live && !l.away {
 			live++
 		}
 	}
@@ -124,7 +124,7 @@ func (c *sourceCounts) setLast(err error) {
 
 func (c *sourceCounts) warn(l *slog.Logger, msg string, args ...any) {
 	if n, ok := c.rate.allow(); ok {
-		l.Warn(msg, append(args, "more", n)...)
+		l.Warn(msg, more(args, n)...)
 	}
 }
 
@@ -148,6 +148,14 @@ type logRate struct {
 	mu      sync.Mutex
 	next    time.Time
 	skipped int
+}
+
+// more adds how many lines were not written, if any were not.
+func more(args []any, skipped int) []any {
+	if skipped > 0 {
+		args = append(args, "more", skipped)
+	}
+	return args
 }
 
 func (r *logRate) allow() (skipped int, ok bool) {

@@ -40,7 +40,7 @@ func TestStallReasons(t *testing.T) {
 		send(t, c, 0)
 		send(t, c, 1)
 		want("Flush", stalled(t, src.Flush), Stall{Left: 2, Reason: StallNoReceiver})
-		want("Deliver", stalled(t, deliver), Stall{Left: 1, Reason: StallNoReceiver})
+		want("Deliver", stalled(t, deliver), Stall{Left: 1, Withdrawn: true, Reason: StallNoReceiver})
 		want("WaitReceivers", stalled(t, wait), Stall{Reason: StallNoReceiver})
 
 		// One is known, and its node is not linked.
@@ -52,7 +52,7 @@ func TestStallReasons(t *testing.T) {
 		// It is there, and full.
 		connect(t, src, w.link("b"), sink)
 		want("Flush", stalled(t, src.Flush), Stall{Left: 2, Reason: StallFull})
-		want("Deliver", stalled(t, deliver), Stall{Left: 1, Reason: StallFull})
+		want("Deliver", stalled(t, deliver), Stall{Left: 1, Withdrawn: true, Reason: StallFull})
 		two := func(ctx context.Context) error { return src.WaitReceivers(ctx, 2) }
 		want("WaitReceivers", stalled(t, two), Stall{Reason: StallNoReceiver})
 		send(t, c, 2)
@@ -85,7 +85,7 @@ func TestDeliverGivesUpLate(t *testing.T) {
 		d, sink := newSink[int](w, 1)
 		connect(t, src, w.link("b"), sink)
 		st := stalled(t, func(ctx context.Context) error { return src.Deliver(ctx, 7) })
-		if st.Reason != StallFull || st.Left != 1 {
+		if st.Reason != StallNone || st.Left != 1 || st.Withdrawn {
 			t.Fatalf("%+v", st)
 		}
 		if v := receive(t, d); v != 7 {
@@ -206,7 +206,7 @@ func TestStallText(t *testing.T) {
 		`3 values of "jobs" wait: receivers full: context canceled`:                           {Left: 3, Reason: StallFull},
 		`3 values of "jobs" wait: link to b down: context canceled`:                           {Left: 3, Reason: StallLink, Node: "b"},
 		`3 values of "jobs" wait: b receives string: ID: int is not string: context canceled`: {Left: 3, Reason: StallType, Node: "b", Type: "string", Why: "ID: int is not string"},
-		`3 values of "jobs" wait: under way: context canceled`:                                {Left: 3},
+		`3 values of "jobs" wait: with a receiver, not taken yet: context canceled`:           {Left: 3},
 	} {
 		if got := (&StallError{Channel: "jobs", Stall: st, Err: context.Canceled}).Error(); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

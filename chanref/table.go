@@ -206,7 +206,7 @@ type sinkCounts struct {
 
 func (c *sinkCounts) warn(l *slog.Logger, msg string, args ...any) {
 	if n, ok := c.rate.allow(); ok {
-		l.Warn(msg, append(args, "more", n)...)
+		l.Warn(msg, more(args, n)...)
 	}
 }
 

@@ -103,7 +103,7 @@ type LostError struct {
 }
 
 func (e *LostError) Error() string {
-	return fmt.Sprintf("peer: lost: link to node %v (%s): %v", e.Node.ID, e.Node.Name, e.Err)
+	return fmt.Sprintf("link to %s (%v) lost: %v", e.Node.Name, e.Node.ID, e.Err)
 }
 
 // Is reports a match with ErrPeerLost.

@@ -305,11 +305,15 @@ func (h *Host) leave(c *carrier) {
 }
 
 func (h *Host) logEnd(l *Link, err error) {
-	level := slog.LevelInfo
-	if errors.Is(err, ErrClosed) {
-		level = slog.LevelDebug
+	level := slog.LevelWarn
+	if errors.Is(err, ErrClosed) || errors.Is(err, errGoodbye) {
+		level = slog.LevelDebug // one of the two has left in good order
 	}
-	h.log.Log(context.Background(), level, "link ended", "node", l.info.ID, "name", l.info.Name, "err", err)
+	var who *LostError
+	if errors.As(err, &who) {
+		err = who.Err // the line says which link
+	}
+	h.log.Log(context.Background(), level, "link ended", "node", l.info.ID, "name", l.info.Name, "addr", l.addr, "err", err)
 }
 
 func newLinkID() linkID {

@@ -2,7 +2,6 @@ package peer
 
 import (
 	"errors"
-	"fmt"
 	"io"
 )
 
@@ -139,7 +138,12 @@ func (l *Link) hear(c *carrier, r record) (skip int, err error) {
 }
 
 // errGoodbye ends a link that the peer has ended: the clean end of its stream.
-var errGoodbye = fmt.Errorf("the peer has closed the link (%w)", io.EOF)
+var errGoodbye error = goodbye{}
+
+type goodbye struct{}
+
+func (goodbye) Error() string { return "the other side has said goodbye" }
+func (goodbye) Unwrap() error { return io.EOF }
 
 // noEOF makes an end in the middle of something an unexpected one.
 func noEOF(err error) error {

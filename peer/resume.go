@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"syscall"
@@ -37,7 +36,7 @@ const refusedOnWindows = syscall.Errno(10061)
 var errReplaced = errors.New("the peer goes on with another connection")
 
 // errDropped breaks a connection that hangs on a key which is no longer accepted.
-var errDropped = fmt.Errorf("%w: the key it was made with is no longer accepted", ErrKeyMismatch)
+var errDropped = errors.New("made with a key that is no longer accepted: it is made again under another")
 
 // errTooMany ends a link that breaks when more are broken than a host waits for.
 var errTooMany = errors.New("too many links are broken")
@@ -78,7 +77,7 @@ func (l *Link) broke(c *carrier, err error) {
 	l.mu.Unlock()
 	_ = c.wire.Close()
 	l.host.leave(c)
-	l.host.log.Log(ctx, level, "link broken", "node", l.info.ID, "name", l.info.Name, "err", err)
+	l.host.log.Log(ctx, level, "link broken", "node", l.info.ID, "name", l.info.Name, "addr", l.addr, "err", err)
 	l.host.cfg.OnBreak(l)
 	if tooMany {
 		l.end(lost(l.info, errTooMany))
@@ -148,7 +147,7 @@ func (l *Link) attach(c *carrier, number, received uint64) error {
 	l.mu.Unlock()
 	lift()
 	l.host.cfg.OnBreak(l)
-	l.host.log.Log(l.host.ctx, level, "link is back", "node", l.info.ID, "name", l.info.Name, "after", away.Round(time.Millisecond), "resent", resent)
+	l.host.log.Log(l.host.ctx, level, "link is back", "node", l.info.ID, "name", l.info.Name, "addr", l.addr, "after", away.Round(time.Millisecond), "resentBytes", resent)
 	if !l.host.currentTrust().accepts(c.ca) { // SetKeys has come between, and not seen c
 		l.broke(c, errDropped)
 	}

@@ -402,7 +402,7 @@ func TestLinkLog(t *testing.T) {
 			t.Fatalf("line %d should tell %q:\n%s", i, want, out.String())
 		}
 	}
-	if len(lines) != 4 || !strings.Contains(lines[1], "after=") || !strings.Contains(lines[1], "resent=") {
+	if len(lines) != 4 || !strings.Contains(lines[1], "after=") || !strings.Contains(lines[1], "resentBytes=") {
 		t.Errorf("%s", out.String())
 	}
 }
