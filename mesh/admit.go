@@ -31,7 +31,6 @@ func (m *Mesh) try(ctx context.Context, addr string) (ID, result) {
 		return ID{}, result{err: fmt.Errorf("%s: %w", addr, err)}
 	}
 	defer conn.Close() //nolint:errcheck // only what was read from it counts
-	m.met(id, addr)
 	if id == m.self.ID {
 		return id, result{self: true}
 	}

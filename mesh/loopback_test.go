@@ -39,9 +39,11 @@ func newLoopback(t *testing.T, id ID, host string) *loopback {
 		t.Fatal(err)
 	}
 	go l.accept()
-	t.Cleanup(func() { _ = l.tcp.Close(); _ = l.udp.Close(); <-l.done })
+	t.Cleanup(l.close)
 	return l
 }
+
+func (l *loopback) close() { _ = l.tcp.Close(); _ = l.udp.Close(); <-l.done }
 
 func (l *loopback) accept() {
 	defer close(l.done)
@@ -136,5 +138,43 @@ func TestLoopback(t *testing.T) {
 				runtime.Gosched()
 			}
 		})
+	}
+}
+
+// What real sockets say of dead processes: who refuses is gone, and so is whose
+// address somebody else has.
+func TestLoopbackDeaths(t *testing.T) {
+	const nodes = 5
+	var all []*Mesh
+	var nets []*loopback
+	for i := byte(1); i <= nodes; i++ {
+		l := newLoopback(t, id(i), "127.0.0.1")
+		c := Config{ID: id(i), Addr: l.addr(), Keys: testKeys, Network: l, Logger: slog.New(slog.DiscardHandler)}
+		if i > 1 {
+			c.Seeds = []string{nets[0].addr()}
+		}
+		m, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = m.Close() })
+		join(t, m)
+		all, nets = append(all, m), append(nets, l)
+	}
+	size(t, 30*time.Second, nodes, all...)
+	for i, m := range all[1:] {
+		_ = m.Close()
+		nets[1+i].close()
+	}
+	begin := time.Now()
+	all[0].Doubt(id(2))
+	size(t, 30*time.Second, 1, all[0])
+	if d := time.Since(begin); d > 10*time.Second {
+		t.Errorf("%d deaths known after %v", nodes-1, d)
+	}
+	for i := byte(2); i <= nodes; i++ {
+		if !all[0].Dead(id(i)) {
+			t.Errorf("%v is not dead", id(i))
+		}
 	}
 }

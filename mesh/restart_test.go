@@ -17,11 +17,11 @@ func TestRestart(t *testing.T) {
 		down   time.Duration
 		gone   time.Duration // the old life, after the new one is up
 	}{
-		{"alive", false, 0, 1500 * time.Millisecond},
+		{"alive", false, 0, 200 * time.Millisecond},
 		{"dead", false, 30 * time.Second, time.Second},
 		{"suspect", true, 3 * time.Second, 2*lookTimeout + 2*time.Second},
 		{"dead in silence", true, time.Minute, time.Second},
-		{"long dead", false, time.Hour, time.Second},
+		{"long dead", false, 8 * time.Minute, time.Second},
 	}
 	for _, nodes := range []byte{2, 3, 9} {
 		for who, role := range []string{"the seed of all", "another"} {
@@ -65,7 +65,7 @@ func TestRestart(t *testing.T) {
 // A node that is started again without seeds is found by those that knew its
 // former life.
 func TestRestartWithoutSeeds(t *testing.T) {
-	for _, down := range []time.Duration{0, 2 * time.Second, 20 * time.Second, time.Hour} {
+	for _, down := range []time.Duration{0, 2 * time.Second, 20 * time.Second, 20 * time.Minute} {
 		for who, role := range []string{"the seed of all", "another"} {
 			t.Run(fmt.Sprintf("%s, %v", role, down), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -89,6 +89,26 @@ func TestRestartWithoutSeeds(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Nor does it take long when everybody else is only suspected, and was just
+// found to say nothing.
+func TestRestartAmongQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newMemNet()
+		all := n.many(t, 9)
+		n.kill(true, all[1:]...)
+		m := all[0]
+		<-time.After(9 * time.Second)
+		if got := len(m.Members()); got != 9 {
+			t.Fatalf("%d members: the test comes too late", got)
+		}
+		join(t, n.nodeAs(t, id(99), at(2), at(1)))
+		until(t, m, 2*lookTimeout+200*time.Millisecond, "the end of the old life", func() bool { return m.Dead(id(2)) })
+		if !m.Alive(id(99)) {
+			t.Error("the new life is not there")
+		}
+	})
 }
 
 // All nodes but one are started again at once.
