@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -127,8 +128,13 @@ func TestKilledReceivers(t *testing.T) {
 }
 
 func killReceivers(t *testing.T, buffer, jobs int) {
-	node := join(t, "boss")
+	node := joinWith(t, netchan.Config{Name: "boss", Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	s := sender[uint32](t, node, "jobs", netchan.Buffer(64))
+	defer func() {
+		if t.Failed() {
+			t.Logf("%+v, %d wait in C", s.Stats(), len(s.C))
+		}
+	}()
 	var workers []*jobLog
 	hire := func(name string) {
 		w := startJobWorker(t, name, buffer, node.Addr())
@@ -162,7 +168,7 @@ func killReceivers(t *testing.T, buffer, jobs int) {
 	full := max(1, buffer) + buffer
 	waitFor(t, "the first death to be noticed, and the new one to be there", func() bool {
 		st := s.Stats()
-		return st.Receivers == 4 && st.Waiting == 0
+		return st.Receivers == 4 && st.Waiting == 0 && st.InFlight == 0 && len(s.C) == 0
 	})
 	for _, w := range workers[1:] {
 		w.say("stop")
