@@ -235,7 +235,7 @@ func TestLossyPackets(t *testing.T) {
 			<-time.After(5 * time.Second)
 			m.Publish([]End{end(byte(i), "jobs")})
 		}
-		has(t, time.Minute, "jobs", 3, all...)
+		has(t, 4*time.Minute, "jobs", 3, all...)
 		<-time.After(time.Minute)
 		size(t, time.Millisecond, 3, all...)
 	})
