@@ -8,6 +8,10 @@
 // imports no other package of this module; sockets, identities and keys come
 // through Config.
 //
+// A member that does not answer memberlist's ping is looked at: if its address
+// refuses, or another ID answers there, and nobody else reaches it, it is dead
+// for all at once. Silence proves nothing; then memberlist's suspicion decides.
+//
 // Invariants:
 //
 //   - Only its owner writes a list. A list that somebody else hands on counts

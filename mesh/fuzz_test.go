@@ -131,3 +131,18 @@ func FuzzPacket(f *testing.F) {
 		}
 	})
 }
+
+func FuzzStandings(f *testing.F) {
+	state := func(fields string) []byte {
+		return append([]byte("\x06\x83\xa5Nodes\x01\xacUserStateLen\xd1\x01\x00\xa4Join\xc2"), fields...)
+	}
+	f.Add(state("\x83\xa4Name\xda\x00\x40" + id(1).String() + "\xabIncarnation\x07\xa5State\x01"))
+	f.Add(state("\x82\xa4Meta\xc0\xa4Port\xce\xff\xff\xff\xff"))
+	f.Add(state("\x81\xa4Meta\xdb\xff\xff\xff\xff"))
+	f.Add([]byte("\x06\x81\xa5Nodes\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x80"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if s, err := parseStandings(b); err == nil && len(s) > len(b) {
+			t.Errorf("%d members in %d bytes", len(s), len(b))
+		}
+	})
+}
