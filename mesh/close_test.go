@@ -80,6 +80,30 @@ func TestCloseLeavesNothing(t *testing.T) {
 			<-time.After(1700 * time.Millisecond) // in the middle of direct and indirect ones
 			return all
 		},
+		"while a member in doubt is looked at": func(t *testing.T, n *memNet) []*Mesh {
+			all := n.many(t, 5)
+			n.silence(at(4))
+			all[0].Doubt(id(4))
+			<-time.After(lookTimeout / 2)
+			return all
+		},
+		"while others are asked about it": func(t *testing.T, n *memNet) []*Mesh {
+			all := n.many(t, 5)
+			n.silence(at(4))
+			n.silence(at(5))
+			all[0].Doubt(id(4))
+			all[1].Doubt(id(5))
+			<-time.After(lookTimeout * 3 / 2)
+			return all
+		},
+		"while members are pinged": func(t *testing.T, n *memNet) []*Mesh {
+			all := n.many(t, 5)
+			n.unplug(at(5))
+			n.silence(at(4))
+			all[0].Doubt(id(5))
+			<-time.After(lookGather + 100*time.Millisecond)
+			return all
+		},
 		"while lost members are looked for": func(t *testing.T, n *memNet) []*Mesh {
 			a, b := n.node(t, 1), n.node(t, 2, at(1))
 			join(t, b)
