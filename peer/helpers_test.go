@@ -66,8 +66,13 @@ func receive[T any](t testing.TB, ch <-chan T) T {
 // until waits for what no event tells.
 func until(t testing.TB, ok func() bool) {
 	t.Helper()
-	for ctx := testCtx(t); !ok(); time.Sleep(time.Millisecond) {
-		if ctx.Err() != nil {
+	ctx := testCtx(t)
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for !ok() {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
 			t.Fatal("it does not become so")
 		}
 	}

@@ -22,8 +22,9 @@ const (
 // link's buffer, from where they are sent at once; both slices may be used
 // again. It blocks only while there is no room: 4 MiB written and not
 // acknowledged, or less where the host's other links have too much of it, or as
-// much waiting as one flush takes; so also when the link is broken for long. Together they may have 128 KiB. After the link's end it
-// returns what Err says, and nothing is known about frames written before.
+// much waiting as one flush takes; so also when the link is broken for long.
+// Together they may have 128 KiB. After the link's end it returns what Err says,
+// and nothing is known about frames written before.
 func (l *Link) WriteFrame(head, body []byte) error {
 	n := len(head) + len(body)
 	if n > maxFrame {
