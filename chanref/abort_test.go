@@ -14,8 +14,8 @@ func TestAbortAnswersEverything(t *testing.T) {
 	why := errors.New("the node is closing")
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		c, src := newSource[int](w, 4)
-		d, sink := newSink[int](w, 1)
+		c, src := sourceIn[int](w, 4)
+		d, sink := sinkIn[int](w, 1)
 		connect(t, src, w.link("b"), sink)
 		for i := range 5 { // one lies there, one is on its way, three in c
 			send(t, c, i)
@@ -56,8 +56,8 @@ func TestAbortAnswersSentDelivery(t *testing.T) {
 	for _, mode := range []func(*SourceConfig){func(*SourceConfig) {}, broadcast, atMostOnce} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
-			_, src := newSource[int](w, 4, mode)
-			_, sink := newSink[int](w, 1)
+			_, src := sourceIn[int](w, 4, mode)
+			_, sink := sinkIn[int](w, 1)
 			connect(t, src, w.link("b"), sink)
 			result := make(chan error, 1)
 			go func() { result <- src.Deliver(context.Background(), 9) }()
@@ -84,9 +84,9 @@ func TestTableClose(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			link := w.link("b")
-			full, fullSrc := newSource[int](w, 1)
-			idle, idleSrc := newSource[int](w, 0)
-			d, sink := newSink[int](w, 2)
+			full, fullSrc := sourceIn[int](w, 1)
+			idle, idleSrc := sourceIn[int](w, 0)
+			d, sink := sinkIn[int](w, 2)
 			connect(t, fullSrc, link, sink)
 			for i := range 5 {
 				send(t, full, i)
@@ -111,8 +111,8 @@ func TestTableClose(t *testing.T) {
 				send(t, idle, i)
 			}
 			// What is made in a closed table has ended.
-			late, lateSrc := newSource[int](w, 0)
-			lateD, _ := newSink[int](w, 0)
+			late, lateSrc := sourceIn[int](w, 0)
+			lateD, _ := sinkIn[int](w, 0)
 			ended(t, "a source", lateSrc.Done())
 			send(t, late, 1)
 			closed(t, lateD)
@@ -123,7 +123,7 @@ func TestTableClose(t *testing.T) {
 // Nobody has to wait until those who send on an ended channel stop.
 func TestTableCloseUnderSenders(t *testing.T) {
 	w := newWorld(t)
-	c, src := newSource[int](w, 64)
+	c, src := sourceIn[int](w, 64)
 	stop := make(chan struct{})
 	var senders sync.WaitGroup
 	for range 8 {

@@ -12,9 +12,9 @@ func TestAwayReceiverGetsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		near, far := w.link("near"), w.link("far")
-		c, src := newSource[int](w, 10)
-		a, one := newSink[int](w, 4, keepOpen)
-		b, two := newSink[int](w, 4, keepOpen)
+		c, src := sourceIn[int](w, 10)
+		a, one := sinkIn[int](w, 4, keepOpen)
+		b, two := sinkIn[int](w, 4, keepOpen)
 		connect(t, src, near, one)
 		connect(t, src, far, two)
 		w.table.Away(far, true)
@@ -37,7 +37,7 @@ func TestAwayReceiverGetsNothing(t *testing.T) {
 			t.Fatalf("%+v", got)
 		}
 		// A stream that is opened meanwhile does not count either.
-		e, three := newSink[int](w, 4, keepOpen)
+		e, three := sinkIn[int](w, 4, keepOpen)
 		src.Connect(far, to(three), "far")
 		settled()
 		if len(e) != 0 {
@@ -57,9 +57,9 @@ func TestAwayReceiverOfABroadcast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		far, near := w.link("far"), w.link("near")
-		c, src := newSource[int](w, 0, broadcast)
-		d, sink := newSink[int](w, 2, keepOpen)
-		e, other := newSink[int](w, 2, keepOpen, lossySink)
+		c, src := sourceIn[int](w, 0, broadcast)
+		d, sink := sinkIn[int](w, 2, keepOpen)
+		e, other := sinkIn[int](w, 2, keepOpen, lossySink)
 		connect(t, src, near, sink)
 		connect(t, src, far, other)
 		w.table.Away(far, true)

@@ -11,8 +11,8 @@ func BenchmarkOneReceiver(b *testing.B) {
 	for _, buffer := range []int{0, 64, 1024, 16384} {
 		b.Run(fmt.Sprintf("buffer=%d", buffer), func(b *testing.B) {
 			w := newWorld(b)
-			c, src := newSource[int64](w, buffer)
-			d, sink := newSink[int64](w, buffer)
+			c, src := sourceIn[int64](w, buffer)
+			d, sink := sinkIn[int64](w, buffer)
 			connect(b, src, w.link("b"), sink)
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -42,7 +42,7 @@ func benchmarkReceivers(b *testing.B, broadcast bool) {
 			w := newWorld(b)
 			link := w.link("b")
 			into := make(chan int64, 1024) // what the sinks' programs have taken
-			c, src := newSource[int64](w, 64, func(c *SourceConfig) { c.Broadcast = broadcast })
+			c, src := sourceIn[int64](w, 64, func(c *SourceConfig) { c.Broadcast = broadcast })
 			for range n {
 				d := make(chan int64, 16)
 				sink := NewSink(w.table, d, writer[int64](b), SinkConfig{ID: newID(), Name: "jobs", Logger: slog.New(w.log)})

@@ -9,13 +9,14 @@ import (
 // bitsOf compares values of one type by the bits that are theirs: two values
 // with the same bits are the same value (they share what they point to), so
 // one may stand for the other. Padding is left out.
-type bitsOf[T any] struct{ spans []span }
+type bitsOf struct {
+	spans []span
+	size  uintptr
+}
 
 type span struct{ from, to uintptr }
 
-func newBits[T any]() bitsOf[T] {
-	return bitsOf[T]{appendSpans(nil, reflect.TypeFor[T](), 0)}
-}
+func newBits(t reflect.Type) bitsOf { return bitsOf{appendSpans(nil, t, 0), t.Size()} }
 
 // maxSpans bounds the list for large arrays; what lies behind is compared with
 // its padding.
@@ -44,10 +45,9 @@ func appendSpans(spans []span, t reflect.Type, at uintptr) []span {
 	return append(spans, span{at, at + t.Size()})
 }
 
-func (b bitsOf[T]) same(x, y *T) bool {
-	size := unsafe.Sizeof(*x)
-	xs := unsafe.Slice((*byte)(unsafe.Pointer(x)), size)
-	ys := unsafe.Slice((*byte)(unsafe.Pointer(y)), size)
+// same compares the values at x and y.
+func (b bitsOf) same(x, y unsafe.Pointer) bool {
+	xs, ys := unsafe.Slice((*byte)(x), b.size), unsafe.Slice((*byte)(y), b.size)
 	for _, s := range b.spans {
 		if !bytes.Equal(xs[s.from:s.to], ys[s.from:s.to]) {
 			return false

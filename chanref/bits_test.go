@@ -2,6 +2,7 @@ package chanref
 
 import (
 	"math"
+	"reflect"
 	"testing"
 	"unsafe"
 )
@@ -41,14 +42,14 @@ func set(v *padded) {
 }
 
 func TestBitsLeaveOutPadding(t *testing.T) {
-	b := newBits[padded]()
+	b := newBits(reflect.TypeFor[padded]())
 	var x, y padded
 	fill(&x, 0)
 	fill(&y, 0xff)
 	set(&x)
 	set(&y)
 	y.I = x.I
-	if !b.same(&x, &y) {
+	if !b.same(unsafe.Pointer(&x), unsafe.Pointer(&y)) {
 		t.Fatal("padding makes a difference")
 	}
 	for i, change := range []func(*padded){
@@ -64,7 +65,7 @@ func TestBitsLeaveOutPadding(t *testing.T) {
 	} {
 		z := x
 		change(&z)
-		if b.same(&x, &z) {
+		if b.same(unsafe.Pointer(&x), unsafe.Pointer(&z)) {
 			t.Errorf("change %d makes no difference", i)
 		}
 	}
@@ -90,35 +91,35 @@ func TestBitsOfKinds(t *testing.T) {
 	}
 	other[maxSpans].B = 1
 	check(t, large, large, other)
-	none := newBits[struct{}]()
-	if !none.same(&struct{}{}, &struct{}{}) || len(none.spans) > 0 {
+	none := newBits(reflect.TypeFor[struct{}]())
+	if !none.same(unsafe.Pointer(&struct{}{}), unsafe.Pointer(&struct{}{})) || len(none.spans) > 0 {
 		t.Error("nothing differs from nothing")
 	}
 }
 
 func check[T any](t *testing.T, v, same, other T) {
 	t.Helper()
-	b := newBits[T]()
-	if !b.same(&v, &same) || !b.same(&v, &v) {
+	b := newBits(reflect.TypeFor[T]())
+	if !b.same(unsafe.Pointer(&v), unsafe.Pointer(&same)) || !b.same(unsafe.Pointer(&v), unsafe.Pointer(&v)) {
 		t.Errorf("%v is not the same as itself", v)
 	}
-	if b.same(&v, &other) {
+	if b.same(unsafe.Pointer(&v), unsafe.Pointer(&other)) {
 		t.Errorf("%v is the same as %v", v, other)
 	}
 }
 
 // Fields that lie side by side are compared in one piece.
 func TestBitsSpans(t *testing.T) {
-	if n := len(newBits[struct{ A, B, C int32 }]().spans); n != 1 {
+	if n := len(newBits(reflect.TypeFor[struct{ A, B, C int32 }]()).spans); n != 1 {
 		t.Errorf("%d spans, want 1", n)
 	}
-	if n := len(newBits[padded]().spans); n < 4 {
+	if n := len(newBits(reflect.TypeFor[padded]()).spans); n < 4 {
 		t.Errorf("%d spans: padding is compared", n)
 	}
-	if n := len(newBits[[maxSpans]struct {
+	if n := len(newBits(reflect.TypeFor[[maxSpans]struct {
 		A byte
 		B int64
-	}]().spans); n > 2*maxSpans {
+	}]()).spans); n > 2*maxSpans {
 		t.Errorf("%d spans", n)
 	}
 }

@@ -37,7 +37,7 @@ func (s *Source[T]) Deliver(ctx context.Context, v T) error {
 			d.finish(ErrClosed)
 			return
 		}
-		d.after = s.fromC + uint64(len(s.c))
+		d.after = s.fromC + uint64(s.held())
 		s.deliveries = append(s.deliveries, d)
 	})
 	if !queued {
@@ -109,7 +109,7 @@ func (s *Source[T]) Flush(ctx context.Context) error {
 	f := &flush{answer: make(chan error, 1)}
 	queued := s.call(func() {
 		f.drop, s.spoiled = s.spoiled, nil
-		f.after = s.fromC + uint64(len(s.c))
+		f.after = s.fromC + uint64(s.held())
 		if s.stopping {
 			f.after = min(f.after, s.stopAt)
 		}

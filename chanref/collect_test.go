@@ -62,7 +62,7 @@ func TestDrain(t *testing.T) {
 			c <- i
 		}
 		var n atomic.Int64
-		drain(c, func() { n.Add(1) })
+		drainChan(c, func() { n.Add(1) })
 		if int(n.Load()) != buffer {
 			t.Fatalf("%d values were taken out, want %d", n.Load(), buffer)
 		}
@@ -83,7 +83,7 @@ func TestDrainOfEndless(t *testing.T) {
 	c <- 0
 	n := 0
 	done := make(chan struct{})
-	drain(c, func() {
+	drainChan(c, func() {
 		if n++; n < drainBurst+100 {
 			c <- n // the next one is there at once
 			return
@@ -104,7 +104,7 @@ func TestDrainOfClosed(t *testing.T) {
 	c <- 1
 	close(c)
 	n := 0
-	drain(c, func() { n++ })
+	drainChan(c, func() { n++ })
 	if n != 1 {
 		t.Fatalf("%d values were counted", n)
 	}
@@ -113,8 +113,9 @@ func TestDrainOfClosed(t *testing.T) {
 // A source's and a sink's channel are found in all their forms.
 func TestEndingOf(t *testing.T) {
 	w := newWorld(t)
-	c, src := newSource[int](w, 0)
-	d, sink := newSink[int](w, 1)
+	c, src := sourceIn[int](w, 0)
+	d, sink := sinkIn[int](w, 1)
+	sinkChan := sink.grip.(chanOf[int]).c
 	both := make(chan int)
 	type named chan<- int
 	bothSrc := NewSource(w.table, both, writer[int](t), SourceConfig{ID: newID(), Logger: slog.New(w.log)})
@@ -122,7 +123,7 @@ func TestEndingOf(t *testing.T) {
 		ch   any
 		want *Ending
 	}{
-		{c, src.ending}, {named(c), src.ending}, {d, sink.ending}, {sink.c, sink.ending},
+		{c, src.ending}, {named(c), src.ending}, {d, sink.ending}, {sinkChan, sink.ending},
 		{both, bothSrc.ending}, {(<-chan int)(both), bothSrc.ending}, {(chan<- int)(both), bothSrc.ending},
 		{make(chan int), nil},
 	} {
@@ -168,7 +169,7 @@ func TestIndexForgets(t *testing.T) {
 	kept := make([]chan int, n)
 	for i := range kept {
 		kept[i] = make(chan int, i%3)
-		index(kept[i], newEnding(nil))
+		index(objectOf(kept[i]), newEnding(nil))
 	}
 	runtime.GC()
 	if entries() != n {
@@ -183,7 +184,7 @@ func TestIndexForgets(t *testing.T) {
 	collected(t, "an entry", func() bool { return entries() == 0 })
 
 	w := newWorld(t)
-	weak := func() weakChan[int] {
+	weak := func() weakHold[int] {
 		c := make(chan int)
 		src := NewSource(w.table, c, writer[int](t), SourceConfig{ID: newID(), Logger: slog.New(w.log)})
 		src.Close()
@@ -193,4 +194,20 @@ func TestIndexForgets(t *testing.T) {
 	}()
 	collected(t, "the channel of an ended source", func() bool { return weak.get() == nil })
 	collected(t, "its entry", func() bool { return entries() == 0 })
+}
+
+// weakHold is a weak grip on a channel.
+type weakHold[T any] struct{ grip[T] }
+
+func holdWeakly[T any](c chan T) weakHold[T] { return weakHold[T]{chanOf[T]{c}.weakly()} }
+
+func (w weakHold[T]) get() chan T {
+	if c := w.conduit(); c != nil {
+		return c.(chanOf[T]).c
+	}
+	return nil
+}
+
+func drainChan[T any](c chan T, count func()) {
+	new(drains).add(drainOf(chanOf[T]{c}.weakly(), count))
 }

@@ -35,8 +35,8 @@ func TestValuesAreCompressed(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				link := w.link("b")
-				in, src := newSource[string](w, 64, c.plain)
-				d, sink := newSink[string](w, 64)
+				in, src := sourceIn[string](w, 64, c.plain)
+				d, sink := sinkIn[string](w, 64)
 				connect(t, src, link, sink)
 				n := 1
 				if len(c.value) == 100 {
@@ -65,8 +65,8 @@ func TestValuesAreCompressed(t *testing.T) {
 		a, b := mux.Pair(handler{w.table}, mux.Config{Peer: "self", Local: true})
 		defer b.Wait()
 		defer cut(a)
-		c, src := newSource[string](w, 0)
-		d, sink := newSink[string](w, 1)
+		c, src := sourceIn[string](w, 0)
+		d, sink := sinkIn[string](w, 1)
 		connect(t, src, a, sink)
 		send(t, c, text)
 		if v := receive(t, d); v != text || a.Stats().BytesOut < uint64(len(text)) {
@@ -112,7 +112,7 @@ func TestHostileCompression(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				d, sink := newSink[[]byte](w, 4)
+				d, sink := sinkIn[[]byte](w, 4)
 				hostile[[]byte](t, w.link("evil"), sink, f)
 				if len(d) > 0 {
 					t.Error("a value came")
@@ -122,7 +122,7 @@ func TestHostileCompression(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		d, sink := newSink[[]byte](w, 4)
+		d, sink := sinkIn[[]byte](w, 4)
 		link := w.link("good")
 		bring[[]byte](t, link, sink, frame(squeeze(large), 1, len(large), flagCompressed))
 		if v := receive(t, d); len(v) != 64<<10 || link.Err() != nil {
@@ -137,8 +137,8 @@ func TestCompressedFramesKeepApart(t *testing.T) {
 	w := newWorld(t)
 	var all sync.WaitGroup
 	for k := range 4 {
-		in, src := newSource[string](w, 8)
-		d, sink := newSink[string](w, 8)
+		in, src := sourceIn[string](w, 8)
+		d, sink := sinkIn[string](w, 8)
 		connect(t, src, w.link("b"), sink)
 		value := func(i int) string {
 			text := strings.Repeat(fmt.Sprintf("stream %d, value %d; ", k, i), 100)
@@ -188,7 +188,7 @@ func TestDecodedBytesAreLetGo(t *testing.T) {
 		link := w.link("a")
 		before := heap()
 		for range n {
-			_, sink := newSink[[]byte](w, 0)
+			_, sink := sinkIn[[]byte](w, 0)
 			bring[[]byte](t, link, sink, func(b *mux.Batch) {
 				b.B, b.Count = append(append(b.B, 0x81, 0x80, 0x80, 0x04), noise(size)...), 1
 			})
@@ -216,7 +216,7 @@ func TestDropsOfADeafSender(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		link := w.link("a")
-		_, sink := newSink[int8](w, 10000)
+		_, sink := sinkIn[int8](w, 10000)
 		schema := writer[int](t).Schema()
 		f := deafSender{newFeedback(), make(chan *mux.Batch, 1), make(chan bool)}
 		out := link.Open(mux.Open{Target: to(sink), End: newID(), First: 1, Hash: schema.Hash(), Schema: schema.Bytes()}, f)
@@ -269,8 +269,8 @@ func TestTypesOfASession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		link := w.link("b")
-		c, src := newSource[any](w, 0)
-		d, sink := newSink[any](w, 1)
+		c, src := sourceIn[any](w, 0)
+		d, sink := sinkIn[any](w, 1)
 		connect(t, src, link, sink)
 		send(t, c, any(far{First: 1}))
 		receive(t, d)

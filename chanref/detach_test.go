@@ -14,8 +14,8 @@ import (
 func TestSourceClose(t *testing.T) {
 	forBuffers(t, func(t *testing.T, buffer int) {
 		w := newWorld(t)
-		c, src := newSource[int](w, buffer)
-		d, sink := newSink[int](w, 4)
+		c, src := sourceIn[int](w, buffer)
+		d, sink := sinkIn[int](w, 4)
 		for i := range buffer {
 			send(t, c, i)
 		}
@@ -64,7 +64,7 @@ func TestSourceClose(t *testing.T) {
 			t.Fatalf("WaitReceivers after the end: %v", err)
 		}
 		// One that never closes its channel leaves the receiver open for others.
-		other, otherSrc := newSource[int](w, 0)
+		other, otherSrc := sourceIn[int](w, 0)
 		connect(t, otherSrc, w.link("c"), sink)
 		close(other)
 		if got := closed(t, d); len(got) > 0 {
@@ -78,8 +78,8 @@ func TestSourceClose(t *testing.T) {
 func TestSourceCloseTakesNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		c, src := newSource[int](w, 2)
-		d, sink := newSink[int](w, 1)
+		c, src := sourceIn[int](w, 2)
+		d, sink := sinkIn[int](w, 1)
 		connect(t, src, w.link("b"), sink)
 		for i := range 4 { // one lies there, one is on its way, two in c
 			send(t, c, i)
@@ -112,9 +112,9 @@ func TestCloseIsToldLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		link := w.link("b")
-		c, src := newSource[int](w, 8)
-		quick, quickSink := newSink[int](w, 4)
-		slow, slowSink := newSink[int](w, 4)
+		c, src := sourceIn[int](w, 8)
+		quick, quickSink := sinkIn[int](w, 4)
+		slow, slowSink := sinkIn[int](w, 4)
 		connect(t, src, link, quickSink)
 		connect(t, src, link, slowSink)
 		for i := range 8 {
@@ -154,9 +154,9 @@ func TestCloseWaitsForLateReceiver(t *testing.T) {
 	for _, comes := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
-			c, src := newSource[int](w, 0)
-			d, sink := newSink[int](w, 0)
-			there, thereSink := newSink[int](w, 0)
+			c, src := sourceIn[int](w, 0)
+			d, sink := sinkIn[int](w, 0)
+			there, thereSink := sinkIn[int](w, 0)
 			connect(t, src, w.link("c"), thereSink)
 			src.Know(map[mux.Target]string{to(sink): "b", to(thereSink): "c"})
 			close(c)
@@ -184,11 +184,11 @@ func TestChannelOutlivesASender(t *testing.T) {
 		w := newWorld(t)
 		link := w.link("b")
 		awaited := true
-		d, sink := newSink[int](w, 0, func(c *SinkConfig) {
+		d, sink := sinkIn[int](w, 0, func(c *SinkConfig) {
 			c.Others = func(func(mux.ID) bool) bool { return awaited }
 		})
-		a, srcA := newSource[int](w, 0)
-		b, srcB := newSource[int](w, 0)
+		a, srcA := sourceIn[int](w, 0)
+		b, srcB := sourceIn[int](w, 0)
 		connect(t, srcA, link, sink)
 		connect(t, srcB, link, sink)
 		close(a)
@@ -206,8 +206,8 @@ func TestChannelOutlivesASender(t *testing.T) {
 		sink.Evaluate()
 		closed(t, d)
 		// A service's channel stays open; Last ends that.
-		e, keep := newSink[int](w, 0, keepOpen)
-		c, src := newSource[int](w, 0)
+		e, keep := sinkIn[int](w, 0, keepOpen)
+		c, src := sourceIn[int](w, 0)
 		connect(t, src, link, keep)
 		keep.Last()
 		send(t, c, 1)
@@ -222,8 +222,8 @@ func TestFlushAtTheEnd(t *testing.T) {
 	w := newWorld(t)
 	link := w.link("b")
 	for range 300 {
-		c, src := newSource[int](w, 0)
-		d, sink := newSink[int](w, 0)
+		c, src := sourceIn[int](w, 0)
+		d, sink := sinkIn[int](w, 0)
 		connect(t, src, link, sink)
 		send(t, c, 1)
 		receive(t, d)

@@ -1,6 +1,9 @@
 package chanref
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // Bounds of how often an ended channel is looked at.
 const (
@@ -12,34 +15,107 @@ const (
 	drainBurst = 1024
 )
 
-// drain takes what is sent to a channel whose source has ended, so that no
-// send blocks for ever, and calls count for each value. It holds the channel
-// weakly and has no goroutine: a timer looks at growing intervals, until the
-// channel is closed or collected.
-func drain[T any](c <-chan T, count func()) {
-	w := holdWeakly(c)
-	var look func()
-	interval := drainFirst
-	look = func() {
-		c := w.get()
+// drains takes what is sent to channels whose source has ended, so that no send
+// blocks for ever. It holds them weakly, has no goroutine, and goes on after the
+// end of its table: a timer looks at growing intervals, for as long as there is
+// one that was neither closed nor collected. The zero value is ready.
+type drains struct {
+	mu      sync.Mutex // guards what follows
+	all     []*drained
+	timer   *time.Timer
+	looking bool
+}
+
+// drained is an ended channel.
+type drained struct {
+	look     func() (took int, over bool)
+	interval time.Duration
+	at       time.Time
+}
+
+// drainOf is the channel that g holds, whose values count is called for.
+func drainOf[T any](g grip[T], count func()) *drained {
+	return &drained{look: func() (took int, over bool) {
+		c := g.conduit()
 		if c == nil {
-			return
+			return 0, true
 		}
-		wait := interval
-		interval = min(2*interval, drainLast)
-		for n, more := 0, true; more && n < drainBurst; n++ {
-			select {
-			case _, ok := <-c:
-				if !ok {
-					return
-				}
-				count()
-				wait, interval = drainFirst, 2*drainFirst
-			default:
-				more = false
+		for took < drainBurst {
+			_, got, closed := c.tryRecv()
+			if !got {
+				return took, closed
 			}
+			took++
+			count()
 		}
-		time.AfterFunc(wait, look) // last: it may run at once
+		return took, false
+	}}
+}
+
+// add looks at e at once, and then again and again.
+func (d *drains) add(e *drained) {
+	if e.next(time.Now()) {
+		return
 	}
-	look()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.all = append(d.all, e)
+	if !d.looking {
+		d.schedule(e.at)
+	}
+}
+
+// next looks at e, and says whether that was the last time.
+func (e *drained) next(now time.Time) (over bool) {
+	took, over := e.look()
+	if e.interval = min(max(2*e.interval, drainFirst), drainLast); took > 0 {
+		e.interval = drainFirst
+	}
+	e.at = now.Add(e.interval)
+	return over
+}
+
+// schedule has sweep come at a time, or sooner if that is due. d.mu is held.
+func (d *drains) schedule(at time.Time) {
+	wait := max(time.Until(at), drainFirst)
+	if d.timer == nil {
+		d.timer = time.AfterFunc(wait, d.sweep)
+	} else {
+		d.timer.Reset(wait)
+	}
+}
+
+// sweep looks at all that are due.
+func (d *drains) sweep() {
+	now := time.Now()
+	d.mu.Lock()
+	if d.looking {
+		d.mu.Unlock()
+		return
+	}
+	d.looking = true
+	all := d.all
+	d.all = nil
+	d.mu.Unlock()
+	left := all[:0]
+	for _, e := range all {
+		if e.at.After(now) || !e.next(now) {
+			left = append(left, e)
+		}
+	}
+	clear(all[len(left):])
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.looking = false
+	d.all = append(left, d.all...)
+	if len(d.all) == 0 {
+		return
+	}
+	next := d.all[0].at
+	for _, e := range d.all {
+		if e.at.Before(next) {
+			next = e.at
+		}
+	}
+	d.schedule(next)
 }

@@ -17,8 +17,8 @@ import (
 func testDrops[S, R comparable](t *testing.T, good, bad S, goodThere R, code mux.Code, text string) {
 	forBuffers(t, func(t *testing.T, buffer int) {
 		w := newWorld(t)
-		c, src := newSource[S](w, buffer)
-		d, sink := newSink[R](w, buffer)
+		c, src := sourceIn[S](w, buffer)
+		d, sink := sinkIn[R](w, buffer)
 		connect(t, src, w.link("b"), sink)
 		var got []R
 		var reading sync.WaitGroup
@@ -70,8 +70,8 @@ type hidden struct{ A, B, C, D int }
 func TestDropOfTooLarge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		c, src := newSource[string](w, 0)
-		d, sink := newSink[string](w, 0)
+		c, src := sourceIn[string](w, 0)
+		d, sink := sinkIn[string](w, 0)
 		a, b := mux.Pair(handler{w.table}, mux.Config{Peer: "b", MaxValue: 100 << 10})
 		defer b.Wait()
 		defer cut(a)
@@ -98,8 +98,8 @@ func TestDropOfUnsendable(t *testing.T) {
 	for _, mode := range []func(*SourceConfig){func(*SourceConfig) {}, broadcast} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
-			c, src := newSource[any](w, 0, mode)
-			d, sink := newSink[any](w, 8)
+			c, src := sourceIn[any](w, 0, mode)
+			d, sink := sinkIn[any](w, 8)
 			connect(t, src, w.link("b"), sink)
 			send(t, c, any(1))
 			send(t, c, any(hidden{}))
@@ -131,12 +131,12 @@ func TestDropOfUnsendable(t *testing.T) {
 func TestFlushOfUnsendable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		c, src := newSource[any](w, 4)
+		c, src := sourceIn[any](w, 4)
 		send(t, c, any(hidden{}))
 		flushed := make(chan error, 1)
 		go func() { flushed <- src.Flush(testContext(t)) }()
 		synctest.Wait()
-		_, sink := newSink[any](w, 0)
+		_, sink := sinkIn[any](w, 0)
 		src.Connect(w.link("b"), to(sink), "b")
 		if err := receive(t, flushed); !errors.Is(err, codec.ErrUnregistered) {
 			t.Fatal(err)
@@ -159,8 +159,8 @@ func TestNewTypeBehindLargeValue(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			link := w.link("b")
-			c, src := newSource[any](w, 0, mode)
-			d, sink := newSink[any](w, 4)
+			c, src := sourceIn[any](w, 0, mode)
+			d, sink := sinkIn[any](w, 4)
 			connect(t, src, link, sink)
 			// Four fill the channel and one waits to be pushed, so that nobody reads
 			// the stream and the large one stops half-way.
@@ -194,8 +194,8 @@ func TestManyDropsWait(t *testing.T) {
 		const buffer = 3000
 		w := newWorld(t)
 		link := w.link("b")
-		c, src := newSource[int64](w, 0)
-		d, sink := newSink[int8](w, buffer)
+		c, src := sourceIn[int64](w, 0)
+		d, sink := sinkIn[int8](w, buffer)
 		connect(t, src, link, sink)
 		send(t, c, 1)
 		for i := range int64(2*buffer - 1) {

@@ -26,8 +26,8 @@ func closeGivesBack(t *testing.T, buffer, taken int) {
 	w := newWorld(t)
 	link := w.link("b")
 	const values = 100
-	c, src := newSource[int](w, values)
-	first, firstSink := newSink[int](w, buffer)
+	c, src := sourceIn[int](w, values)
+	first, firstSink := sinkIn[int](w, buffer)
 	connect(t, src, link, firstSink)
 	for i := range values {
 		send(t, c, i)
@@ -52,7 +52,7 @@ func closeGivesBack(t *testing.T, buffer, taken int) {
 	if st := src.Stats(); int(st.Acknowledged) != taken || st.Receivers != 0 || st.InFlight != 0 {
 		t.Fatalf("%+v, %d were taken", st, taken)
 	}
-	second, secondSink := newSink[int](w, 4)
+	second, secondSink := sinkIn[int](w, 4)
 	connect(t, src, link, secondSink)
 	close(c)
 	if got := closed(t, second); !slices.Equal(got, upTo(values)[taken:]) {
@@ -113,15 +113,15 @@ func closeUnderReaders[T any](t *testing.T, rounds, buffer int, value func(int) 
 	w := newWorld(t)
 	link := w.link("b")
 	const senders, values = 2, 30
-	last, lastSink := newSink[T](w, 8, keepOpen)
+	last, lastSink := sinkIn[T](w, 8, keepOpen)
 	var got sync.WaitGroup
 	counts := make(map[string]int)
 	for round := range rounds {
-		c, sink := newSink[T](w, buffer, keepOpen)
+		c, sink := sinkIn[T](w, buffer, keepOpen)
 		var sources [senders]*Source[T]
 		for i := range sources {
 			var in chan<- T
-			in, sources[i] = newSource[T](w, 4)
+			in, sources[i] = sourceIn[T](w, 4)
 			sources[i].Connect(link, to(sink), "b")
 			got.Go(func() {
 				for n := range values {
@@ -192,8 +192,8 @@ func closeUnderLooks(t *testing.T) {
 	defer looks.Wait()
 	defer cancel()
 	for round := range 200 {
-		c, src := newSource[int](w, 8)
-		d, sink := newSink[int](w, 8)
+		c, src := sourceIn[int](w, 8)
+		d, sink := sinkIn[int](w, 8)
 		connect(t, src, link, sink)
 		for i := range 8 {
 			send(t, c, i)
@@ -210,7 +210,7 @@ func closeUnderLooks(t *testing.T) {
 		if left := closed(t, d); len(left) > 0 {
 			t.Fatalf("round %d: %v stayed in the closed channel", round, left)
 		}
-		last, lastSink := newSink[int](w, 8)
+		last, lastSink := sinkIn[int](w, 8)
 		src.Connect(link, to(lastSink), "b")
 		close(c)
 		if got := closed(t, last); !slices.Equal(got, upTo(8)[1:]) {
@@ -229,10 +229,10 @@ func TestCloseKeepsWhatDoesNotGoBack(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				link := w.link("b")
-				d, sink := newSink[int](w, 8)
-				c, src := newSource[int](w, 8, mode.option)
+				d, sink := sinkIn[int](w, 8)
+				c, src := sourceIn[int](w, 8, mode.option)
 				connect(t, src, link, sink)
-				other, otherSrc := newSource[int](w, 8)
+				other, otherSrc := sourceIn[int](w, 8)
 				connect(t, otherSrc, link, sink)
 				for i := range 3 { // in turns: queue values go back, the others stay
 					send(t, c, i)

@@ -59,14 +59,14 @@ func TestHostileSender(t *testing.T) {
 		run  func(*testing.T, *world)
 	}{
 		{"a million values without size", func(t *testing.T, w *world) {
-			d, sink := newSink[struct{}](w, 4)
+			d, sink := sinkIn[struct{}](w, 4)
 			hostile[struct{}](t, w.link("evil"), sink, values(1<<20))
 			if len(d) != 0 {
 				t.Fatalf("%d values came", len(d))
 			}
 		}},
 		{"no value above the limit", func(t *testing.T, w *world) {
-			d, sink := newSink[uint8](w, 1)
+			d, sink := sinkIn[uint8](w, 1)
 			link := w.link("good")
 			bring[uint8](t, link, sink, bytes(2, 1, 2))
 			if v := receive(t, d); v != 1 || link.Err() != nil {
@@ -77,18 +77,18 @@ func TestHostileSender(t *testing.T) {
 			}
 		}},
 		{"one value above the limit", func(t *testing.T, w *world) {
-			d, sink := newSink[uint8](w, 1)
+			d, sink := sinkIn[uint8](w, 1)
 			hostile[uint8](t, w.link("evil"), sink, bytes(3, 1, 2, 3))
 			if len(d) != 0 {
 				t.Fatalf("%d values came", len(d))
 			}
 		}},
 		{"bytes behind the last value", func(t *testing.T, w *world) {
-			_, sink := newSink[uint8](w, 4)
+			_, sink := sinkIn[uint8](w, 4)
 			hostile[uint8](t, w.link("evil"), sink, bytes(2, 1, 2, 3))
 		}},
 		{"a value cut off", func(t *testing.T, w *world) {
-			_, sink := newSink[string](w, 4)
+			_, sink := sinkIn[string](w, 4)
 			hostile[string](t, w.link("evil"), sink, bytes(1, 9, 'x'))
 		}},
 	} {
@@ -101,7 +101,7 @@ func TestHostileSender(t *testing.T) {
 func TestHostileOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		_, sink := newSink[int](w, 0)
+		_, sink := sinkIn[int](w, 0)
 		f := newFeedback()
 		w.link("evil").Open(mux.Open{Target: to(sink), End: newID(), First: 1, Schema: []byte("no schema")}, f)
 		receive(t, f.lost)

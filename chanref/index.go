@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"runtime"
 	"sync"
-	"unsafe"
 	"weak"
 )
 
@@ -63,9 +62,8 @@ var endings struct {
 	byID map[weak.Pointer[object]]*Ending
 }
 
-// index makes c findable.
-func index[T any](c <-chan T, e *Ending) {
-	p := *(**object)(unsafe.Pointer(&c))
+// index makes the channel whose object is p findable.
+func index(p *object, e *Ending) {
 	key := weak.Make(p)
 	endings.mu.Lock()
 	if endings.byID == nil {
@@ -78,7 +76,7 @@ func index[T any](c <-chan T, e *Ending) {
 		delete(endings.byID, key)
 		endings.mu.Unlock()
 	}, key)
-	runtime.KeepAlive(c)
+	runtime.KeepAlive(p)
 }
 
 // EndingOf is the Ending of a channel, whatever its type and direction; nil

@@ -15,8 +15,8 @@ func TestLossRedelivers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		dying := w.link("dying")
-		c, src := newSource[int](w, 20)
-		d, sink := newSink[int](w, 4, keepOpen)
+		c, src := sourceIn[int](w, 20)
+		d, sink := sinkIn[int](w, 4, keepOpen)
 		connect(t, src, dying, sink)
 		for i := range 20 {
 			send(t, c, i)
@@ -39,7 +39,7 @@ func TestLossRedelivers(t *testing.T) {
 		if len(d) != 4 || sink.Stats().Senders != 0 {
 			t.Fatalf("%d values lie there, %+v", len(d), sink.Stats())
 		}
-		e, other := newSink[int](w, 3)
+		e, other := sinkIn[int](w, 3)
 		connect(t, src, w.link("other"), other)
 		close(c)
 		if got := closed(t, e); !slices.Equal(got, upTo(20)[3:]) {
@@ -68,8 +68,8 @@ func TestLossDrops(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				dying := w.link("dying")
-				c, src := newSource[int](w, 20, mode.option)
-				d, sink := newSink[int](w, 4, keepOpen)
+				c, src := sourceIn[int](w, 20, mode.option)
+				d, sink := sinkIn[int](w, 4, keepOpen)
 				connect(t, src, dying, sink)
 				for i := range 20 {
 					send(t, c, i)
@@ -89,7 +89,7 @@ func TestLossDrops(t *testing.T) {
 				if lines := w.log.with("dropped with a receiver"); len(lines) != 1 {
 					t.Fatalf("the log says %q", w.log.with(""))
 				}
-				e, other := newSink[int](w, 3)
+				e, other := sinkIn[int](w, 3)
 				connect(t, src, w.link("other"), other)
 				close(c)
 				if got := closed(t, e); !slices.Equal(got, upTo(20)[9:]) {
@@ -114,8 +114,8 @@ func TestDeliverOverLoss(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			dying := w.link("dying")
-			_, src := newSource[int](w, 0, func(c *SourceConfig) { c.AtMostOnce = once })
-			_, sink := newSink[int](w, 1, keepOpen)
+			_, src := sourceIn[int](w, 0, func(c *SourceConfig) { c.AtMostOnce = once })
+			_, sink := sinkIn[int](w, 1, keepOpen)
 			connect(t, src, dying, sink)
 			result := make(chan error, 1)
 			go func() { result <- src.Deliver(testContext(t), 7) }()
@@ -129,7 +129,7 @@ func TestDeliverOverLoss(t *testing.T) {
 				return
 			}
 			synctest.Wait()
-			d, other := newSink[int](w, 0)
+			d, other := sinkIn[int](w, 0)
 			connect(t, src, w.link("other"), other)
 			if v := receive(t, d); v != 7 {
 				t.Fatal(v)
@@ -147,17 +147,17 @@ func TestReplacedUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		old, young := w.link("b"), w.link("b")
-		d, sink := newSink[int](w, 2)
+		d, sink := sinkIn[int](w, 2)
 		id := newID()
 		same := func(c *SourceConfig) { c.ID = id }
-		c, src := newSource[int](w, 8, same)
+		c, src := sourceIn[int](w, 8, same)
 		connect(t, src, old, sink)
 		for i := range 8 { // two lie there, two are on their way
 			send(t, c, i)
 		}
 		settled()
 		// Another source of the same ID stands for the sender's new session.
-		again, srcAgain := newSource[int](newWorld(t), 8, same)
+		again, srcAgain := sourceIn[int](newWorld(t), 8, same)
 		connect(t, srcAgain, young, sink)
 		settled()
 		if st := src.Stats(); st.Receivers != 0 || st.Waiting != 2 {
@@ -183,7 +183,7 @@ func TestReplacedUse(t *testing.T) {
 
 // A stream that was replaced does not push what it still has, room or not.
 func TestReplacedUsePushesNoMore(t *testing.T) {
-	_, sink := newSink[int](newWorld(t), 1)
+	_, sink := sinkIn[int](newWorld(t), 1)
 	u := &use{replaced: make(chan struct{})}
 	for range 10 {
 		if !sink.lock(u) {
@@ -223,7 +223,7 @@ func TestProtocolErrorFreesTheLane(t *testing.T) {
 				}}, mux.Config{Peer: "evil"})
 				defer b.Wait()
 				defer cut(a)
-				c, src := newSource[int](w, 4)
+				c, src := sourceIn[int](w, 4)
 				src.Connect(a, mux.Target{Name: "jobs"}, "evil")
 				for i := range 4 {
 					send(t, c, i)
@@ -244,7 +244,7 @@ func TestProtocolErrorFreesTheLane(t *testing.T) {
 				if st := src.Stats(); st.Waiting != 4 || st.Receivers != 0 {
 					t.Fatalf("%+v", st)
 				}
-				d, sink := newSink[int](w, 1)
+				d, sink := sinkIn[int](w, 1)
 				connect(t, src, w.link("good"), sink)
 				close(c)
 				if got := closed(t, d); !slices.Equal(got, upTo(4)) {

@@ -12,26 +12,22 @@ func (p *pusher[T]) makeRoom() bool {
 	s := p.s
 	for {
 		s.mu.Lock()
-		s.k.settle(s.k.pushed, uint64(len(s.c)))
+		s.k.settle(s.k.pushed, s.held())
 		may := s.k.lossy()
 		s.k.frozen = may
 		s.mu.Unlock()
 		if may {
-			select {
-			case v := <-s.c:
+			if v, ok, _ := p.c.tryRecv(); ok {
 				s.dropOldest(v)
-			default:
 			}
 			s.mu.Lock()
 			s.k.frozen = false
 			s.mu.Unlock()
 		}
-		select {
-		case s.c <- p.v:
+		if p.c.trySend(&p.v) {
 			return true
-		default:
 		}
-		if !may && s.full() {
+		if !may && p.c.len() == p.c.cap() {
 			s.counts.dropped.Add(1)
 			p.skip(mux.CodeLossy, "the receiver's channel was full")
 			return false
@@ -45,7 +41,7 @@ func (p *pusher[T]) makeRoom() bool {
 func (s *Sink[T]) dropOldest(v T) {
 	s.mu.Lock()
 	place, size := s.k.taken, uint64(len(s.vals))
-	for place+1 < s.k.pushed && !s.bits.same(&s.vals[place%size], &v) {
+	for place+1 < s.k.pushed && !s.same(&s.vals[place%size], &v) {
 		place++
 	}
 	s.k.frozen = false
@@ -56,5 +52,3 @@ func (s *Sink[T]) dropOldest(v T) {
 	s.mu.Unlock()
 	s.counts.dropped.Add(1)
 }
-
-func (s *Sink[T]) full() bool { return len(s.c) == cap(s.c) }

@@ -18,8 +18,8 @@ func TestLossySink(t *testing.T) {
 			t.Run(fmt.Sprint(buffer, broadcasts), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newWorld(t)
-					c, src := newSource[int](w, 0, func(c *SourceConfig) { c.Broadcast = broadcasts })
-					d, sink := newSink[int](w, buffer, lossySink)
+					c, src := sourceIn[int](w, 0, func(c *SourceConfig) { c.Broadcast = broadcasts })
+					d, sink := sinkIn[int](w, buffer, lossySink)
 					connect(t, src, w.link("b"), sink)
 					for i := range 1000 {
 						send(t, c, i)
@@ -58,8 +58,8 @@ func TestLossySinkUnderReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 8000
 		w := newWorld(t)
-		c, src := newSource[int](w, 0)
-		d, sink := newSink[int](w, 4, lossySink)
+		c, src := sourceIn[int](w, 0)
+		d, sink := sinkIn[int](w, 4, lossySink)
 		connect(t, src, w.link("b"), sink)
 		var reading sync.WaitGroup
 		read := 0
@@ -93,9 +93,9 @@ func TestLossySenderAmongOthers(t *testing.T) {
 		const n = 3000
 		w := newWorld(t)
 		link := w.link("b")
-		d, sink := newSink[int](w, 4)
-		lossy, lossySrc := newSource[int](w, 0, lossySource)
-		queue, queueSrc := newSource[int](w, 0)
+		d, sink := sinkIn[int](w, 4)
+		lossy, lossySrc := sourceIn[int](w, 0, lossySource)
+		queue, queueSrc := sourceIn[int](w, 0)
 		connect(t, lossySrc, link, sink)
 		connect(t, queueSrc, link, sink)
 		var all sync.WaitGroup
@@ -143,7 +143,7 @@ func TestLossySenderAmongOthers(t *testing.T) {
 func TestLossyBroadcast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		c, src := newSource[int](w, 8, lossySource)
+		c, src := sourceIn[int](w, 8, lossySource)
 		for i := range 100 {
 			send(t, c, i)
 		}
@@ -164,7 +164,7 @@ func TestLossyBroadcast(t *testing.T) {
 		if st := src.Stats(); st.Sent != 105 || st.Dropped != 0 || st.Acknowledged != 0 {
 			t.Fatalf("%+v", st)
 		}
-		d, sink := newSink[int](w, 2)
+		d, sink := sinkIn[int](w, 2)
 		connect(t, src, w.link("b"), sink)
 		for i := range 100 {
 			send(t, c, i)
@@ -188,13 +188,14 @@ func TestLossyBroadcast(t *testing.T) {
 // among those that lay there.
 func TestDropOldestFindsItsPlace(t *testing.T) {
 	w := newWorld(t)
-	d, s := newSink[int](w, 4, keepOpen)
+	d, s := sinkIn[int](w, 4, keepOpen)
+	c := s.grip.(chanOf[int]).c
 	lossy, other := &use{next: 1, lossy: true}, &use{next: 1, lossy: true}
 	for _, v := range []struct {
 		u *use
 		v int
 	}{{lossy, 10}, {other, 20}, {lossy, 30}, {lossy, 40}} {
-		s.c <- v.v
+		c <- v.v
 		s.vals[s.pushes%uint64(len(s.vals))] = v.v
 		s.pushes++
 		s.k.note(v.u, 1, false)
@@ -209,7 +210,7 @@ func TestDropOldestFindsItsPlace(t *testing.T) {
 	if v := receive(t, d); v != 10 {
 		t.Fatal(v)
 	}
-	s.dropOldest(<-s.c)
+	s.dropOldest(<-c)
 	why := "the receiver's channel was full"
 	want := []mux.Drop{{First: 1, Count: 1, Code: mux.CodeLossy, Text: why}}
 	if len(lossy.drops) > 0 || !slices.Equal(other.drops, want) || lossy.taken != 1 || other.taken != 0 || len(d) != 2 {
@@ -218,7 +219,7 @@ func TestDropOldestFindsItsPlace(t *testing.T) {
 	if v := receive(t, d); v != 30 {
 		t.Fatalf("got %d, want 30", v)
 	}
-	s.dropOldest(<-s.c)
+	s.dropOldest(<-c)
 	want = []mux.Drop{{First: 3, Count: 1, Code: mux.CodeLossy, Text: why}}
 	if !slices.Equal(lossy.drops, want) || lossy.taken != 2 || other.taken != 1 || len(d) != 0 {
 		t.Fatalf("dropped %v; %d, %d taken; %d are left", lossy.drops, lossy.taken, other.taken, len(d))

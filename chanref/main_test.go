@@ -67,7 +67,7 @@ func newID() (id mux.ID) {
 	return id
 }
 
-func newSource[T any](w *world, buffer int, options ...func(*SourceConfig)) (chan<- T, *Source[T]) {
+func sourceIn[T any](w *world, buffer int, options ...func(*SourceConfig)) (chan<- T, *Source[T]) {
 	w.t.Helper()
 	cfg := SourceConfig{ID: newID(), Name: "jobs", Logger: slog.New(w.log)}
 	for _, o := range options {
@@ -83,7 +83,7 @@ func lossySource(c *SourceConfig) {
 	c.Broadcast, c.Lossy = true, true
 }
 
-func newSink[T any](w *world, buffer int, options ...func(*SinkConfig)) (<-chan T, *Sink[T]) {
+func sinkIn[T any](w *world, buffer int, options ...func(*SinkConfig)) (<-chan T, *Sink[T]) {
 	w.t.Helper()
 	cfg := SinkConfig{ID: newID(), Name: "jobs", Logger: slog.New(w.log)}
 	for _, o := range options {

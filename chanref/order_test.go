@@ -24,8 +24,8 @@ func forBuffers(t *testing.T, f func(t *testing.T, buffer int)) {
 func TestOrderAndClose(t *testing.T) {
 	forBuffers(t, func(t *testing.T, buffer int) {
 		w := newWorld(t)
-		c, src := newSource[int](w, buffer)
-		d, sink := newSink[int](w, buffer)
+		c, src := sourceIn[int](w, buffer)
+		d, sink := sinkIn[int](w, buffer)
 		connect(t, src, w.link("b"), sink)
 		go func() {
 			for i := range 5000 {
@@ -57,8 +57,8 @@ func TestOrderAndClose(t *testing.T) {
 func TestOrderOfSizes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		c, src := newSource[[]byte](w, 4)
-		d, sink := newSink[[]byte](w, 4)
+		c, src := sourceIn[[]byte](w, 4)
+		d, sink := sinkIn[[]byte](w, 4)
 		connect(t, src, w.link("b"), sink)
 		size := func(i int) int {
 			return []int{0, 1, 100, mux.MaxFrame - 10, mux.MaxFrame, mux.MaxFrame + 1, 3 * mux.MaxFrame, 200 << 10}[i*5%8]
@@ -83,8 +83,8 @@ func TestOrderOfSizes(t *testing.T) {
 func TestDeliverMeansTaken(t *testing.T) {
 	forBuffers(t, func(t *testing.T, buffer int) {
 		w := newWorld(t)
-		c, src := newSource[int](w, 4)
-		d, sink := newSink[int](w, buffer)
+		c, src := sourceIn[int](w, 4)
+		d, sink := sinkIn[int](w, buffer)
 		connect(t, src, w.link("b"), sink)
 		send(t, c, 1)
 		delivered := make(chan error, 1)
@@ -122,8 +122,8 @@ func TestDeliverMeansTaken(t *testing.T) {
 func TestDeliverOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		c, src := newSource[int](w, 4)
-		d, sink := newSink[int](w, 0)
+		c, src := sourceIn[int](w, 4)
+		d, sink := sinkIn[int](w, 0)
 		send(t, c, 1)
 		send(t, c, 2)
 		results := make(chan error, 2)
@@ -154,8 +154,8 @@ func TestBackPressure(t *testing.T) {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				c, src := newSource[int](w, size.send)
-				d, sink := newSink[int](w, size.receive)
+				c, src := sourceIn[int](w, size.send)
+				d, sink := sinkIn[int](w, size.receive)
 				connect(t, src, w.link("b"), sink)
 				ctx, cancel := context.WithCancel(t.Context())
 				sent := 0
@@ -196,7 +196,7 @@ func TestBackPressure(t *testing.T) {
 func TestBackPressureWithoutReceiver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		c, src := newSource[int](w, 3)
+		c, src := sourceIn[int](w, 3)
 		for range 3 {
 			send(t, c, 1)
 		}
@@ -217,8 +217,8 @@ func TestBackPressureWithoutReceiver(t *testing.T) {
 func TestBackPressureByBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		c, src := newSource[[]byte](w, 0)
-		_, sink := newSink[[]byte](w, 30)
+		c, src := sourceIn[[]byte](w, 0)
+		_, sink := sinkIn[[]byte](w, 30)
 		connect(t, src, w.link("b"), sink)
 		value := noise(256 << 10)
 		sent := 0
@@ -242,9 +242,9 @@ func TestBroadcastWaitsForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		link := w.link("b")
-		c, src := newSource[int](w, 0, broadcast)
-		fast, fastSink := newSink[int](w, 16)
-		slow, slowSink := newSink[int](w, 2)
+		c, src := sourceIn[int](w, 0, broadcast)
+		fast, fastSink := sinkIn[int](w, 16)
+		slow, slowSink := sinkIn[int](w, 2)
 		connect(t, src, link, fastSink)
 		connect(t, src, link, slowSink)
 		for i := range 4 {
@@ -290,7 +290,7 @@ func TestBroadcastWaitsForAll(t *testing.T) {
 // The context of Deliver may have ended before it was called.
 func TestDeliverEndedContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, src := newSource[int](newWorld(t), 0)
+		_, src := sourceIn[int](newWorld(t), 0)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := src.Deliver(ctx, 1); !errors.Is(err, context.Canceled) {

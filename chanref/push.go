@@ -25,7 +25,7 @@ func (s *Sink[T]) serve(in *mux.In) {
 		in.Refuse(mux.CodeProtocol, err.Error())
 		return
 	}
-	reader, err := codec.NewReader[T](schema)
+	reader, err := s.reader(schema)
 	if err != nil {
 		s.mismatch(in, err)
 		in.Refuse(mux.CodeType, s.text+"\n"+reasonOf(err))
@@ -78,7 +78,7 @@ func (s *Sink[T]) mismatch(in *mux.In, err error) {
 
 // receive brings u's values into the channel until the stream ends: io.EOF
 // when its sender has ended it.
-func (s *Sink[T]) receive(u *use, reader *codec.Reader[T], types *codec.Schemas) error {
+func (s *Sink[T]) receive(u *use, reader decoder[T], types *codec.Schemas) error {
 	p := pusher[T]{s: s, u: u, reader: reader}
 	p.env.Schema = types.Find
 	defer p.close()
@@ -130,7 +130,7 @@ func (s *Sink[T]) receive(u *use, reader *codec.Reader[T], types *codec.Schemas)
 		if !s.lock(u) {
 			return errGone
 		}
-		err = p.frame(f.Count)
+		err = p.push(f.Count)
 		s.unlock()
 		p.close()
 		if err != nil {
@@ -181,7 +181,8 @@ func (s *Sink[T]) unlock() { <-s.push }
 type pusher[T any] struct {
 	s      *Sink[T]
 	u      *use
-	reader *codec.Reader[T]
+	c      conduit[T] // while values are pushed
+	reader decoder[T]
 	env    codec.ReadEnv
 	body   []byte  // what is left of the frame
 	buffer *[]byte // that body is in, if the frame was compressed
@@ -247,6 +248,16 @@ func (p *pusher[T]) read() error {
 	return nil
 }
 
+// push has frame push into the channel, which it holds for so long.
+func (p *pusher[T]) push(count int) error {
+	p.c = p.s.grip.conduit()
+	defer func() { p.c = nil }()
+	if p.c == nil {
+		return errGone
+	}
+	return p.frame(count)
+}
+
 // frame pushes a frame's values, the first of which is read, for the holder of
 // the right to push.
 func (p *pusher[T]) frame(count int) error {
@@ -266,9 +277,7 @@ func (p *pusher[T]) frame(count int) error {
 			p.skip(codeOf(p.bad, mux.CodeDecode), p.bad.Error())
 			continue
 		}
-		select {
-		case s.c <- p.v:
-		default:
+		if !p.c.trySend(&p.v) {
 			if ok, err := p.wait(); err != nil {
 				return err
 			} else if !ok {
@@ -297,12 +306,8 @@ func (p *pusher[T]) wait() (bool, error) {
 	if p.u.lossy {
 		return p.makeRoom(), nil
 	}
-	select {
-	case s.c <- p.v:
+	if p.c.send(&p.v, &quit{done: p.u.in.Done(), replaced: p.u.replaced, stop: s.stop}) {
 		return true, nil
-	case <-p.u.in.Done():
-	case <-p.u.replaced:
-	case <-s.stop:
 	}
 	return false, errGone
 }

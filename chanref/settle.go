@@ -33,7 +33,7 @@ func (p *pusher[T]) note() {
 func (p *pusher[T]) settle() {
 	s, u := p.s, p.u
 	s.mu.Lock()
-	s.k.settle(s.k.pushed, uint64(len(s.c)))
+	s.k.settle(s.k.pushed, s.held())
 	due := u.taken-u.told >= u.every
 	tick := !s.ticking && (s.k.runs.len() > 0 || !due && u.unacked())
 	s.ticking = s.ticking || tick
@@ -84,7 +84,7 @@ func (s *Sink[T]) ack(u *use, always bool) {
 func (s *Sink[T]) look() (moved, again bool) {
 	s.mu.Lock()
 	before := s.k.taken
-	s.k.settle(s.k.pushed, uint64(len(s.c)))
+	s.k.settle(s.k.pushed, s.held())
 	var due []*use
 	for _, u := range s.uses {
 		if u.unacked() {

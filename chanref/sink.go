@@ -27,12 +27,13 @@ type SinkConfig struct {
 // closes it when the sink ends. All methods may be called by several
 // goroutines at once.
 type Sink[T any] struct {
-	cfg    SinkConfig
-	table  *Table
-	c      chan T
+	cfg   SinkConfig
+	table *Table
+	elements[T]
+	grip   grip[T]
+	size   int // the channel's capacity
 	text   string
 	window uint64
-	bits   bitsOf[T]
 	ending *Ending
 	stop   chan struct{} // closed: no push waits any longer
 	push   chan struct{} // capacity 1; who has put its token in may push
@@ -55,9 +56,13 @@ type Sink[T any] struct {
 
 // NewSink starts a sink into c. The table t finds it until it ends.
 func NewSink[T any](t *Table, c chan T, w *codec.Writer[T], cfg SinkConfig) *Sink[T] {
+	return newSink(t, chanOf[T]{c}, chanOf[T]{c}, objectOf(c), elementsOf(w), cfg)
+}
+
+func newSink[T any](t *Table, g grip[T], c conduit[T], o *object, e elements[T], cfg SinkConfig) *Sink[T] {
 	s := &Sink[T]{
-		cfg: cfg, table: t, c: c, text: w.Schema().String(),
-		window: windowOf(cap(c), cfg.Lossy),
+		cfg: cfg, table: t, grip: g, size: c.cap(), elements: e, text: e.writer.Schema().String(),
+		window: windowOf(c.cap(), cfg.Lossy),
 		ending: newEnding(nil),
 		stop:   make(chan struct{}),
 		push:   make(chan struct{}, 1),
@@ -65,9 +70,9 @@ func NewSink[T any](t *Table, c chan T, w *codec.Writer[T], cfg SinkConfig) *Sin
 		closed: make(map[mux.ID]bool),
 		odd:    make(map[mux.ID]bool),
 	}
-	index(c, s.ending)
-	if n := cap(c); n > 0 {
-		s.vals, s.bits = make([]T, n+1), newBits[T]()
+	index(o, s.ending)
+	if s.size > 0 {
+		s.vals = make([]T, s.size+1)
 	}
 	if !t.addSink(s) {
 		s.Abort(ErrClosed)
@@ -117,7 +122,7 @@ func (s *Sink[T]) admit(in *mux.In) *use {
 
 // limit is how far a sender of whose values taken are taken may go: by what the
 // channel holds, and a window.
-func (s *Sink[T]) limit(taken uint64) uint64 { return taken + uint64(cap(s.c)) + s.window }
+func (s *Sink[T]) limit(taken uint64) uint64 { return taken + uint64(s.size) + s.window }
 
 // leave ends u. A clean end is its sender's close.
 func (s *Sink[T]) leave(u *use, clean bool) {
@@ -196,7 +201,9 @@ func (s *Sink[T]) finish() {
 }
 
 func (s *Sink[T]) closeChan() {
-	close(s.c)
+	if c := s.grip.conduit(); c != nil {
+		c.close()
+	}
 	clear(s.vals)
 	s.mu.Lock()
 	err := s.err
@@ -247,26 +254,27 @@ func (s *Sink[T]) End(err error) {
 	s.table.removeSink(s)
 	close(s.stop)
 	s.push <- struct{}{}
+	c := s.grip.conduit()
 
 	s.mu.Lock()
-	s.k.settle(s.k.pushed, uint64(len(s.c)))
+	s.k.settle(s.k.pushed, s.held())
 	s.k.frozen = true
 	s.mu.Unlock()
-	stay, stops := s.takeBack(uses)
+	stay, stops := s.takeBack(c, uses)
 	for u, st := range stops {
 		s.ack(u, true)
 		u.in.Stop(st)
 	}
-	for _, v := range stay {
-		s.c <- v // has room: it was there before
+	for i := range stay {
+		c.trySend(&stay[i]) // has room: it was there before
 	}
 	s.closeChan()
 }
 
 // takeBack empties the channel, for the holder of push. It returns the values
 // that stay, and what to tell each sender.
-func (s *Sink[T]) takeBack(uses []*use) (stay []T, stops map[*use]mux.Stop) {
-	held := s.empty()
+func (s *Sink[T]) takeBack(c conduit[T], uses []*use) (stay []T, stops map[*use]mux.Stop) {
+	held := empty(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// The program may have been taking values at the same time, so held is
@@ -274,7 +282,7 @@ func (s *Sink[T]) takeBack(uses []*use) (stay []T, stops map[*use]mux.Stop) {
 	// their bits.
 	n, base := 0, s.k.taken
 	back := s.k.untaken(func(u *use, i int) bool {
-		if n == len(held) || !s.bits.same(&s.vals[(base+uint64(i))%uint64(len(s.vals))], &held[n]) {
+		if n == len(held) || !s.same(&s.vals[(base+uint64(i))%uint64(len(s.vals))], &held[n]) {
 			return false
 		}
 		n++
@@ -291,16 +299,24 @@ func (s *Sink[T]) takeBack(uses []*use) (stay []T, stops map[*use]mux.Stop) {
 	return stay, stops
 }
 
-// empty takes out what lies in the channel, for the holder of push.
-func (s *Sink[T]) empty() (held []T) {
-	for {
-		select {
-		case v := <-s.c:
-			held = append(held, v)
-		default:
-			return held
+// empty takes out what lies in the channel.
+func empty[T any](c conduit[T]) (held []T) {
+	for c != nil {
+		v, got, _ := c.tryRecv()
+		if !got {
+			break
 		}
+		held = append(held, v)
 	}
+	return held
+}
+
+// held is how many values lie in the channel; none once it was collected.
+func (s *Sink[T]) held() uint64 {
+	if c := s.grip.conduit(); c != nil {
+		return uint64(c.len())
+	}
+	return 0
 }
 
 // Done is closed when the sink has ended and its channel is closed.

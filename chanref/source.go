@@ -30,8 +30,8 @@ type SourceConfig struct {
 type Source[T any] struct {
 	cfg    SourceConfig
 	table  *Table
-	c      <-chan T
-	writer *codec.Writer[T]
+	c      conduit[T]
+	writer encoder[T]
 	hash   [16]byte
 	schema []byte
 	text   string
@@ -75,6 +75,11 @@ type Source[T any] struct {
 // NewSource starts a source for c, which must not be nil. The table t finds it
 // until it ends.
 func NewSource[T any](t *Table, c <-chan T, w *codec.Writer[T], cfg SourceConfig) *Source[T] {
+	both := bothWays(c)
+	return newSource(t, chanOf[T]{both}, objectOf(both), w, cfg)
+}
+
+func newSource[T any](t *Table, c conduit[T], o *object, w encoder[T], cfg SourceConfig) *Source[T] {
 	schema := w.Schema()
 	s := &Source[T]{
 		cfg: cfg, table: t, c: c, writer: w,
@@ -85,7 +90,7 @@ func NewSource[T any](t *Table, c <-chan T, w *codec.Writer[T], cfg SourceConfig
 		d:       dispatch[T]{broadcast: cfg.Broadcast, atMostOnce: cfg.AtMostOnce},
 	}
 	s.ending = newEnding(s.Flush)
-	index(c, s.ending)
+	index(o, s.ending)
 	s.env.Met = func(m *codec.Schema) { s.met = append(s.met, m) }
 	s.d.resolve = s.resolve
 	if !t.addSource(s) {
@@ -117,14 +122,10 @@ func (s *Source[T]) run() {
 		if s.pending.Load() || s.over() {
 			continue
 		}
-		var c <-chan T
-		if s.canTake() {
-			c = s.c
-		}
-		select {
-		case v, ok := <-c:
-			s.took(v, ok)
-		case <-s.wake:
+		if !s.canTake() {
+			<-s.wake
+		} else if v, got, closed := s.c.recv(s.wake); got || closed {
+			s.took(v, got)
 		}
 	}
 }
@@ -186,15 +187,11 @@ func (s *Source[T]) pump() {
 		if !s.mayTake() {
 			return
 		}
-		select {
-		case v, ok := <-s.c:
-			if !s.count(ok) {
-				return
-			}
-			s.give(l, item[T]{v: v, seq: s.seq})
-		default:
+		v, got, closed := s.c.tryRecv()
+		if !got && !closed || !s.count(got) {
 			return
 		}
+		s.give(l, item[T]{v: v, seq: s.seq})
 	}
 }
 
@@ -248,6 +245,9 @@ func (s *Source[T]) lane() (*lane[T], bool) {
 		return l, l != nil
 	}
 }
+
+// held is how many values lie in the channel.
+func (s *Source[T]) held() uint64 { return uint64(s.c.len()) }
 
 // ID is the end's ID.
 func (s *Source[T]) ID() mux.ID { return s.cfg.ID }

@@ -24,13 +24,10 @@ func (s *Source[T]) over() bool {
 		return false
 	}
 	if !s.closed { // the program may have closed the channel before it detached
-		select {
-		case _, ok := <-s.c:
-			if ok {
-				s.late()
-			}
-			s.closed = !ok
-		default:
+		if _, got, closed := s.c.tryRecv(); got {
+			s.late()
+		} else {
+			s.closed = closed
 		}
 	}
 	return !s.closed || s.toldAll()
@@ -142,7 +139,7 @@ func (s *Source[T]) end() {
 	s.counts.inFlight.Store(uint64(inFlight))
 	s.ending.end(err)
 	if !s.closed {
-		drain(s.c, s.late)
+		s.table.drains.add(drainOf(s.c.weakly(), s.late))
 	}
 	s.c = nil // the program's alone from here on
 	if lost := int(s.d.dropped-dropped) + len(s.deliveries); lost > 0 {
@@ -164,7 +161,7 @@ func (s *Source[T]) late() {
 func (s *Source[T]) Close() {
 	s.call(func() {
 		if !s.stopping {
-			s.stopping, s.stopAt = true, s.fromC+uint64(len(s.c))
+			s.stopping, s.stopAt = true, s.fromC+s.held()
 		}
 	})
 }

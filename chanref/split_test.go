@@ -11,8 +11,8 @@ func TestManyDropsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 1000
 		w := newWorld(t)
-		c, src := newSource[int64](w, n)
-		_, sink := newSink[int8](w, 3*n)
+		c, src := sourceIn[int64](w, n)
+		_, sink := sinkIn[int8](w, 3*n)
 		for i := range int64(n) {
 			send(t, c, 1000+i)
 		}

@@ -27,7 +27,7 @@ func stalled(t *testing.T, call func(context.Context) error) Stall {
 func TestStallReasons(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		c, src := newSource[int](w, 4)
+		c, src := sourceIn[int](w, 4)
 		deliver := func(ctx context.Context) error { return src.Deliver(ctx, 99) }
 		wait := func(ctx context.Context) error { return src.WaitReceivers(ctx, 1) }
 		want := func(what string, got, want Stall) {
@@ -44,7 +44,7 @@ func TestStallReasons(t *testing.T) {
 		want("WaitReceivers", stalled(t, wait), Stall{Reason: StallNoReceiver})
 
 		// One is known, and its node is not linked.
-		d, sink := newSink[int](w, 1)
+		d, sink := sinkIn[int](w, 1)
 		src.Know(map[mux.Target]string{to(sink): "b"})
 		want("Flush", stalled(t, src.Flush), Stall{Left: 2, Reason: StallLink, Node: "b"})
 		want("WaitReceivers", stalled(t, wait), Stall{Reason: StallLink, Node: "b"})
@@ -81,8 +81,8 @@ func TestStallReasons(t *testing.T) {
 func TestDeliverGivesUpLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		_, src := newSource[int](w, 0)
-		d, sink := newSink[int](w, 1)
+		_, src := sourceIn[int](w, 0)
+		d, sink := sinkIn[int](w, 1)
 		connect(t, src, w.link("b"), sink)
 		st := stalled(t, func(ctx context.Context) error { return src.Deliver(ctx, 7) })
 		if st.Reason != StallNone || st.Left != 1 || st.Withdrawn {
@@ -101,10 +101,10 @@ func TestTypeMismatch(t *testing.T) {
 		w := newWorld(t)
 		link := w.link("b")
 		var refusals []mux.Refuse
-		c, src := newSource[int](w, 1, func(c *SourceConfig) {
+		c, src := sourceIn[int](w, 1, func(c *SourceConfig) {
 			c.Refused = func(r mux.Refuse) { refusals = append(refusals, r) }
 		})
-		_, other := newSink[[]string](w, 1)
+		_, other := sinkIn[[]string](w, 1)
 		src.Know(map[mux.Target]string{to(other): "b"})
 		for range 3 { // the registry says so again and again
 			src.Connect(link, to(other), "b")
@@ -140,7 +140,7 @@ func TestTypeMismatch(t *testing.T) {
 			t.Fatal("the sink waits for a sender of another type")
 		}
 		// One that fits gets the values.
-		d, sink := newSink[int64](w, 1)
+		d, sink := sinkIn[int64](w, 1)
 		connect(t, src, link, sink)
 		if v := receive(t, d); v != 1 {
 			t.Fatal(v)
@@ -154,13 +154,13 @@ func TestRefusals(t *testing.T) {
 		w := newWorld(t)
 		link := w.link("b")
 		var codes []mux.Code
-		_, src := newSource[int](w, 1, func(c *SourceConfig) {
+		_, src := sourceIn[int](w, 1, func(c *SourceConfig) {
 			c.Refused = func(r mux.Refuse) { codes = append(codes, r.Code) }
 		})
 		byName := mux.Target{Name: "jobs"}
 		src.Connect(link, byName, "b")
 		synctest.Wait()
-		d, sink := newSink[int](w, 0)
+		d, sink := sinkIn[int](w, 0)
 		src.Connect(link, byName, "b")
 		settled()
 		if st := src.Stats(); st.Receivers != 0 || len(codes) != 1 || codes[0] != mux.CodeNoSuch {
@@ -180,7 +180,7 @@ func TestRefusals(t *testing.T) {
 			t.Fatalf("%+v, refused: %v", st, codes)
 		}
 		// Who asks gets a stream: by ID, by name, and not what isn't there.
-		e, asking := newSink[int](w, 0)
+		e, asking := sinkIn[int](w, 0)
 		w.table.Attach(link, mux.Attach{Target: mux.Target{ID: newID()}, End: asking.ID(), Name: "jobs"})
 		w.table.Attach(link, mux.Attach{Target: mux.Target{Name: "other"}, End: asking.ID(), Name: "jobs"})
 		synctest.Wait()

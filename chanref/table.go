@@ -17,6 +17,7 @@ type Table struct {
 	ticks    ticker
 	running  sync.WaitGroup // the sources' goroutines, and the clock's
 
+	drains    drains
 	farewells farewells
 	types     sync.Map // *mux.Session -> *codec.Schemas: what its peer has said of its types
 

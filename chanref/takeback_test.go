@@ -14,8 +14,8 @@ func TestTakeBackBesideAReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		link := w.link("b")
-		c, src := newSource[int](w, 8)
-		d, sink := newSink[int](w, 8)
+		c, src := sourceIn[int](w, 8)
+		d, sink := sinkIn[int](w, 8)
 		connect(t, src, link, sink)
 		for i := range 8 {
 			send(t, c, i)
@@ -33,7 +33,7 @@ func TestTakeBackBesideAReader(t *testing.T) {
 				t.Fatal(v)
 			}
 		}
-		stay, stops := sink.takeBack([]*use{u})
+		stay, stops := sink.takeBack(sink.grip.conduit(), []*use{u})
 		want := []mux.Run{{First: 4, Count: 5}}
 		if st := stops[u]; len(stay) > 0 || st.UpTo != 8 || !slices.Equal(st.NotTaken, want) {
 			t.Errorf("%v stays, %+v goes back, want %v", stay, st, want)
@@ -51,8 +51,8 @@ func TestDropsBetweenTakenValues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 500
 		w := newWorld(t)
-		c, src := newSource[int64](w, 2*n)
-		d, sink := newSink[int8](w, 4*n)
+		c, src := sourceIn[int64](w, 2*n)
+		d, sink := sinkIn[int8](w, 4*n)
 		for i := range int64(n) {
 			send(t, c, 1)
 			send(t, c, 1000+i)

@@ -1,26 +1,53 @@
 package chanref
 
 import (
+	"reflect"
 	"unsafe"
 	"weak"
 )
 
 // A channel value is a pointer to the runtime's channel object. This file is
 // the only one that uses that: it lets a channel be held weakly, so that what
-// is left of an ended channel goes when the program drops it.
+// is left of an ended channel goes when the program drops it, and found again.
 
 // object stands for the runtime's channel object; only its address matters.
 type object struct{ _ uintptr }
 
-// weakChan is a weak hold on a channel of element type T.
-type weakChan[T any] struct{ p weak.Pointer[object] }
+// identity names a channel, whatever its type and direction, and does not keep
+// it alive.
+type identity = weak.Pointer[object]
 
-func holdWeakly[T any](c <-chan T) weakChan[T] {
-	return weakChan[T]{weak.Make(*(**object)(unsafe.Pointer(&c)))}
+func objectOf[T any](c chan T) *object { return *(**object)(unsafe.Pointer(&c)) }
+
+// objectIn is the channel in v, which is of a channel type and not nil.
+func objectIn(v reflect.Value) *object { return (*object)(v.UnsafePointer()) }
+
+// chanAt is the channel of which o is the object, as a value of type t.
+func chanAt(o *object, t reflect.Type) reflect.Value {
+	return reflect.NewAt(t, unsafe.Pointer(&o)).Elem()
 }
 
-// get is the channel itself, nil once it was collected.
-func (w weakChan[T]) get() <-chan T {
-	p := w.p.Value()
-	return *(*<-chan T)(unsafe.Pointer(&p))
+// weakOf is a weak grip on a channel of element type T.
+type weakOf[T any] struct{ id identity }
+
+func (w weakOf[T]) conduit() conduit[T] {
+	o := w.id.Value()
+	if o == nil {
+		return nil
+	}
+	return chanOf[T]{*(*chan T)(unsafe.Pointer(&o))}
+}
+
+// weakBoxed is a weak grip on a channel of the bidirectional type typ.
+type weakBoxed struct {
+	id  identity
+	typ reflect.Type
+}
+
+func (w weakBoxed) conduit() conduit[reflect.Value] {
+	o := w.id.Value()
+	if o == nil {
+		return nil
+	}
+	return &boxedChan{chanAt(o, w.typ)}
 }
