@@ -73,7 +73,7 @@ func TestUnregistered(t *testing.T) {
 		struct{ A int }{}: "use RegisterName",
 		[2]int{}:          "use RegisterName",
 		errors.New("e"):   "error types of your own can",
-		make(chan int):    "chan can't be sent",
+		twoWays(nil):      "must say which way",
 		unknown{}:         "(codec.unknown): type is not registered (see netchan.Register)",
 		&[]shape{}:        "",
 	} {
@@ -81,7 +81,7 @@ func TestUnregistered(t *testing.T) {
 			t.Errorf("%T: %v, want %q", v, err, want)
 		}
 	}
-	for _, v := range []any{unknown{}, &unknown{}, []unknown{}, map[unknown]int{}, struct{ A int }{}, [2]int{}, text("x"), errors.New("e"), func() {}, make(chan int), [][]map[int]*unknown{}} {
+	for _, v := range []any{unknown{}, &unknown{}, []unknown{}, map[unknown]int{}, struct{ A int }{}, [2]int{}, text("x"), errors.New("e"), func() {}, twoWays(nil), make(chan unknown), [][]map[int]*unknown{}} {
 		b, err := w.Append([]byte("before"), &map[string]any{"k": v}, nil)
 		if !errors.Is(err, ErrUnregistered) || string(b) != "before" {
 			t.Errorf("%T: %q, %v", v, b, err)

@@ -104,6 +104,12 @@ func (b *builder) draft(t reflect.Type, path string) (*draft, error) {
 		}
 		d.head = string([]byte{byte(kindPtr)})
 		return d, child(t.Elem(), path)
+	case reflect.Chan:
+		if t.ChanDir() == reflect.BothDir {
+			return nil, &UnsendableError{path, whichWay}
+		}
+		d.head = string([]byte{byte(chanKind(t))})
+		return d, child(t.Elem(), path+"<-")
 	case reflect.Struct:
 		d.head = string([]byte{byte(kindStruct)})
 		fields, err := structFields(t, path)
@@ -127,7 +133,7 @@ func (b *builder) draft(t reflect.Type, path string) (*draft, error) {
 }
 
 // dynamic describes t as it stands in an any: registered types by name, and slices,
-// maps and pointers of what may stand there.
+// maps, pointers and channels of what may stand there.
 func (b *builder) dynamic(t reflect.Type, depth int) (*draft, error) {
 	if name, ok := registeredName(t); ok {
 		d := b.add([]byte(nameHead(kindNamed, name))...)
@@ -154,6 +160,8 @@ func (b *builder) dynamic(t reflect.Type, depth int) (*draft, error) {
 			d, kids = b.add(byte(kindPtr)), []reflect.Type{t.Elem()}
 		case reflect.Map:
 			d, kids = b.add(byte(kindMap)), []reflect.Type{t.Key(), t.Elem()}
+		case reflect.Chan:
+			d, kids = b.add(byte(chanKind(t))), []reflect.Type{t.Elem()}
 		}
 		for _, k := range kids {
 			c, err := b.dynamic(k, depth+1)
@@ -161,6 +169,11 @@ func (b *builder) dynamic(t reflect.Type, depth int) (*draft, error) {
 				return nil, err
 			}
 			d.kids = append(d.kids, c)
+		}
+		if t.Kind() == reflect.Chan { // what goes through it is in no any: it needs a Writer
+			if _, err := b.draft(t.Elem(), typeName(t)+"<-"); err != nil {
+				return nil, err
+			}
 		}
 		if d != nil {
 			return d, nil
@@ -174,8 +187,10 @@ func remedy(t reflect.Type) string {
 	switch bare := bare(t); {
 	case reflect.PointerTo(bare).Implements(errorType) && (bare.PkgPath() == "errors" || bare.PkgPath() == "fmt"):
 		return "what errors.New and fmt.Errorf make can't be sent, but error types of your own can"
-	case kindOf(t) == 0 && (t.Kind() == reflect.Func || t.Kind() == reflect.Chan || t.Kind() == reflect.UnsafePointer || t.Kind() == reflect.Uintptr):
+	case kindOf(t) == 0 && (t.Kind() == reflect.Func || t.Kind() == reflect.UnsafePointer || t.Kind() == reflect.Uintptr):
 		return t.Kind().String() + " can't be sent"
+	case t.Kind() == reflect.Chan && t.ChanDir() == reflect.BothDir:
+		return "a channel type with a name must say which way: chan<- T or <-chan T"
 	case t.Kind() == reflect.Interface:
 		return "interfaces have no name here: register what holds it with RegisterName"
 	case bare.Name() == "":

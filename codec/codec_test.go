@@ -45,10 +45,11 @@ func reader[From, To any](t testing.TB) *Reader[To] {
 func convey[To, From any](t testing.TB, v From) (To, error) {
 	t.Helper()
 	known := make(map[Hash]*Schema)
-	b := encode(t, v, &WriteEnv{Met: func(s *Schema) { known[s.Hash()] = s }})
+	var chans table
+	b := encode(t, v, &WriteEnv{Met: func(s *Schema) { known[s.Hash()] = s }, Chan: chans.number})
 	b = append(b, 0xAA) // the value must end where it ends
 	var to To
-	rest, err := reader[From, To](t).Read(b, &to, &ReadEnv{Schema: func(h Hash) *Schema { return known[h] }})
+	rest, err := reader[From, To](t).Read(b, &to, &ReadEnv{Schema: func(h Hash) *Schema { return known[h] }, Chan: chans.find})
 	if len(rest) != 1 || rest[0] != 0xAA {
 		t.Fatalf("%v: left %x of %x, error %v", reflect.TypeFor[From](), rest, b, err)
 	}

@@ -141,6 +141,8 @@ func (d *decoder) step(s *readStep, b []byte, p unsafe.Pointer) ([]byte, error) 
 		return d.bytes(s, b, p)
 	case opArray:
 		return d.elems(s.sub, s.sub.n, b, p)
+	case opChan:
+		return d.channel(s.sub.typ, b, p)
 	}
 	if s.op == opNew { // not nested where it was written
 		return d.alloc(s.sub, b, p)

@@ -312,9 +312,12 @@ func goType(n *node, depth int) (reflect.Type, error) {
 			return nil, &ValueError{Why: fmt.Sprintf("%v can't be the key of a map", key)}
 		}
 		fallthrough
-	case kindList, kindPtr:
+	case kindList, kindPtr, kindSend, kindRecv:
 		if elem, err = goType(n.elem, depth+1); err != nil {
 			return nil, err
+		}
+		if n.kind.channel() && elem.Size() > maxChanElem {
+			return nil, &ValueError{Why: fmt.Sprintf("a %v takes more than %d bytes, too many for a channel", elem, maxChanElem)}
 		}
 		return builtType(n.kind, key, elem)
 	}
@@ -345,13 +348,15 @@ func builtType(k kind, key, elem reflect.Type) (reflect.Type, error) {
 		return t, nil
 	}
 	if len(built.types) >= maxBuiltTypes {
-		return nil, &ValueError{Why: fmt.Sprintf("more than %d slice, map and pointer types inside anys", maxBuiltTypes), Err: ErrUnregistered}
+		return nil, &ValueError{Why: fmt.Sprintf("more than %d slice, map, pointer and channel types inside anys", maxBuiltTypes), Err: ErrUnregistered}
 	}
 	switch k {
 	case kindList:
 		t = reflect.SliceOf(elem)
 	case kindMap:
 		t = reflect.MapOf(key, elem)
+	case kindSend, kindRecv:
+		t = reflect.ChanOf(k.chanDir(), elem)
 	default:
 		t = reflect.PointerTo(elem)
 	}

@@ -105,6 +105,9 @@ func (c *writeCompiler) steps(out []writeStep, t reflect.Type, off uintptr, name
 		s.op, s.sub = opMap, &writeSub{typ: t, key: c.prog(t.Key()), elem: c.prog(t.Elem()), pool: newScratchPool(t.Key(), t.Elem())}
 	case reflect.Pointer:
 		s.op, s.sub = opPtr, &writeSub{elem: c.prog(t.Elem())}
+	case reflect.Chan:
+		c.prog(t.Elem()) // the schema says how elements are encoded: that is settled now
+		s.op, s.sub = opChan, &writeSub{typ: plainChan(t)}
 	}
 	return append(out, s)
 }
@@ -187,14 +190,17 @@ func (g *writeProg) append(dst []byte, p unsafe.Pointer, c writeCtx) ([]byte, er
 
 // append does the steps that lead into other programs.
 func (s *writeStep) append(dst []byte, p unsafe.Pointer, c writeCtx) ([]byte, error) {
-	if s.op == opCoder {
+	switch s.op {
+	case opCoder:
 		return s.sub.code.write(dst, p)
-	}
-	if s.op == opArray {
+	case opArray:
 		return appendElems(dst, p, s.sub.n, s.sub, c)
-	}
-	if s.op == opPtr && *(*unsafe.Pointer)(p) == nil {
-		return append(dst, 0), nil
+	case opChan:
+		return appendChan(dst, p, s.sub.typ, c.env)
+	case opPtr:
+		if *(*unsafe.Pointer)(p) == nil {
+			return append(dst, 0), nil
+		}
 	}
 	if c.depth++; c.depth > MaxDepth {
 		return nil, errTooDeep()

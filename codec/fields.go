@@ -10,7 +10,7 @@ import (
 // fields of the outer one.
 type field struct {
 	name string
-	typ  reflect.Type
+	typ  reflect.Type // with the direction of its channels, where a tag gives one
 	off  uintptr
 }
 
@@ -69,14 +69,15 @@ func gather(all *[]candidate, t reflect.Type, off uintptr, depth int, path strin
 			left = true
 			continue
 		}
-		name, option, hasOption := strings.Cut(tag, ",")
-		if hasOption && option != "" {
-			return false, &UnsendableError{path, fmt.Sprintf("unknown option %q in its netchan tag", option)}
+		name, option, _ := strings.Cut(tag, ",")
+		dir, err := chanOption(option, path)
+		if err != nil {
+			return false, err
 		}
 		if name != "" && !validName([]byte(name)) {
 			return false, &UnsendableError{path, "the name in its netchan tag is too long or not printable"}
 		}
-		if f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct && !isWhole(f.Type) {
+		if f.Anonymous && name == "" && dir == 0 && f.Type.Kind() == reflect.Struct && !isWhole(f.Type) {
 			l, err := gather(all, f.Type, off+f.Offset, depth+1, path)
 			if err != nil {
 				return false, err
@@ -85,7 +86,7 @@ func gather(all *[]candidate, t reflect.Type, off uintptr, depth int, path strin
 			continue
 		}
 		if !f.IsExported() && !embeddedStruct(f) {
-			if name != "" {
+			if name != "" || dir != 0 {
 				return false, &UnsendableError{path, "has a netchan tag but is not exported"}
 			}
 			continue
@@ -96,6 +97,11 @@ func gather(all *[]candidate, t reflect.Type, off uintptr, depth int, path strin
 		}
 		if !validName([]byte(c.name)) {
 			return false, &UnsendableError{path, "its name is too long: give it a netchan tag"}
+		}
+		if dir != 0 {
+			if c.typ, err = directed(f.Type, dir, path); err != nil {
+				return false, err
+			}
 		}
 		*all = append(*all, c)
 	}

@@ -30,10 +30,10 @@ type deep1 struct{ G map[string]chan int }
 func TestUnsendable(t *testing.T) {
 	unsendable[func()](t, "func(): func can't be sent")
 	unsendable[struct{ Callback func() }](t, ".Callback: func can't be sent; the tag `netchan:\"-\"` leaves a field out")
-	unsendable[wide](t, "codec.wide.F[].G[]: chan can't be sent")
+	unsendable[wide](t, "codec.wide.F[].G[]: say which way: chan<- T or <-chan T, or the tag `netchan:\",send\"`")
 	unsendable[map[[1]uintptr]int](t, "map[[1]uintptr]int[key][]: uintptr can't be sent")
 	unsendable[[]unsafe.Pointer](t, "[]unsafe.Pointer[]: unsafe.Pointer can't be sent")
-	unsendable[chan int](t, "chan can't be sent")
+	unsendable[chan int](t, "chan int: say which way")
 	unsendable[sync.Mutex](t, "none of them is exported")
 	unsendable[struct{ A, B struct{ x int } }](t, ".A: struct { x int } has fields, but none of them is exported; the tag `netchan:\"-\"` leaves a field out")
 	unsendable[selfPointer](t, "pointer to nothing but itself")

@@ -34,6 +34,8 @@ const (
 	kindText       kind = 27 // a type with AppendText or MarshalText, by its Go name
 	kindFunc       kind = 28 // a type with functions given to RegisterFunc, by its Go name
 	kindNamed      kind = 29 // a registered type inside an any: its name and one child
+	kindSend       kind = 30 // a channel that the reader may send on; one child: the element
+	kindRecv       kind = 31 // a channel that the reader may receive from; one child
 )
 
 // The first byte of an any; every other first byte is a basic kind.

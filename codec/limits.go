@@ -14,15 +14,17 @@ const (
 	// DefaultMaxRead bounds the memory of one decoded value where ReadEnv says nothing.
 	DefaultMaxRead = 64 << 20
 
-	maxTypes      = 4096    // nodes in one schema
-	maxZeroWidth  = 1 << 20 // elements of a slice whose elements take no bytes
-	maxInline     = 32      // bytes of a schema that travels inside its any
-	maxLeast      = 1 << 29 // what the least size of a type is cut to, more than any value has
-	maxSteps      = 1 << 16 // steps of matching one schema with a type
-	maxText       = 200     // bytes of a schema's or type's description for people
-	maxPath       = 160     // bytes of the path in an error
-	maxCacheCost  = 1 << 18 // steps and bytes of schemas of all matches kept, process-wide
-	maxInlines    = 4096    // schemas of inline anys kept, process-wide
-	maxBuiltTypes = 4096    // slice, map and pointer types made because a peer named them
-	maxTypeNest   = 16      // how deep such a type may nest
+	maxTypes      = 4096      // nodes in one schema
+	maxZeroWidth  = 1 << 20   // elements of a slice whose elements take no bytes
+	maxInline     = 32        // bytes of a schema that travels inside its any
+	maxLeast      = 1 << 29   // what the least size of a type is cut to, more than any value has
+	maxSteps      = 1 << 16   // steps of matching one schema with a type
+	maxText       = 200       // bytes of a schema's or type's description for people
+	maxPath       = 160       // bytes of the path in an error
+	maxCacheCost  = 1 << 18   // steps and bytes of schemas of all matches kept, process-wide
+	maxInlines    = 4096      // schemas of inline anys kept, process-wide
+	maxBuiltTypes = 4096      // slice, map, pointer and channel types made because a peer named them
+	maxTypeNest   = 16        // how deep such a type may nest
+	maxChanElem   = 1<<16 - 1 // bytes of a channel's element: Go's own limit
+	chanMemory    = 1 << 10   // what a channel that is read counts for, whatever is made of it
 )

@@ -14,7 +14,7 @@ func makerOf(elem reflect.Type) maker {
 	switch {
 	case elem.Kind() == reflect.String:
 		return makeSlice[string]
-	case elem.Kind() == reflect.Pointer, elem.Kind() == reflect.Map:
+	case elem.Kind() == reflect.Pointer, elem.Kind() == reflect.Map, elem.Kind() == reflect.Chan:
 		return makeSlice[unsafe.Pointer]
 	case elem.Kind() == reflect.Interface && elem.NumMethod() == 0:
 		return makeSlice[any]

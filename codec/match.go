@@ -130,6 +130,11 @@ func (m *matcher) steps(out []readStep, n *node, t reflect.Type, off uintptr, na
 		if t.Len() == 0 || len(s.sub.elem.steps) == 0 {
 			return out, nil
 		}
+	case reflect.Chan:
+		if !n.kind.channel() {
+			return no()
+		}
+		return m.channel(out, s, n, t, path)
 	case reflect.Slice:
 		return m.slice(out, s, n, t, path, no)
 	case reflect.Map:

@@ -32,6 +32,7 @@ const (
 	opAny   //
 	opIface // any other interface
 	opCoder // a type that encodes itself
+	opChan  //
 
 	// Only when reading:
 	opSkip        // what was sent has no place here

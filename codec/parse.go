@@ -10,12 +10,12 @@ import (
 // The form of a schema: its types one after another, the first one the root, in the
 // order in which they are first mentioned (breadth first). A type is its kind and, by kind:
 //
-//	list, pointer  number of the element
-//	array          length, number of the element
-//	map            numbers of key and value
-//	struct         number of fields, for each its name and the number of its type
-//	binary, text, func  name
-//	named          name, number of the type
+//	list, pointer, channel  number of the element
+//	array                   length, number of the element
+//	map                     numbers of key and value
+//	struct                  number of fields, for each its name and the number of its type
+//	binary, text, func      name
+//	named                   name, number of the type
 //
 // Numbers and lengths are varints, names have their length in front. There is no count
 // of types: the form ends when every type that was mentioned has come.
@@ -38,13 +38,15 @@ func ParseSchema(b []byte) (*Schema, error) {
 		return nil, corrupt("schema with %d bytes too many", len(p.rest))
 	}
 	m := measure{height: make(map[*node]int, len(p.nodes))}
+	chans := false
 	for _, n := range p.nodes {
 		if err := m.node(n); err != nil {
 			return nil, err
 		}
+		chans = chans || n.kind == kindAny || n.kind.channel()
 	}
 	root := p.nodes[0]
-	return &Schema{hash: hashOf(b), bytes: b, root: root, text: root.String()}, nil
+	return &Schema{hash: hashOf(b), bytes: b, root: root, text: root.String(), chans: chans}, nil
 }
 
 type parser struct {
@@ -120,7 +122,7 @@ func (p *parser) node(n *node) (err error) {
 	n.kind = kind(p.rest[0])
 	p.rest = p.rest[1:]
 	switch n.kind {
-	case kindList, kindPtr:
+	case kindList, kindPtr, kindSend, kindRecv:
 		n.elem, err = p.ref()
 	case kindArray:
 		if n.length, err = p.number(); err == nil {

@@ -20,6 +20,14 @@ type ReadEnv struct {
 	Schema func(Hash) *Schema
 	// MaxBytes bounds the memory that one value is decoded to; 0 means DefaultMaxRead.
 	MaxBytes int
+	// Chan makes or finds the channel that number stands for: one of type t, which is a
+	// directed channel type without a name, or of chan T with the same element. It is called
+	// for each channel in a value that is not nil, in the order in which they stand, but not
+	// for those in fields that are not known here, and may have been called where Read fails
+	// later on. An error is the Err of the value's *ValueError; what is nil, or no such
+	// channel, is an error of the value, too. number comes from the peer and is not checked.
+	// nil: a channel is an error of its value.
+	Chan func(number uint64, t reflect.Type) (reflect.Value, error)
 }
 
 // NewReader matches what from describes with T. The error is a *MismatchError if they

@@ -24,6 +24,7 @@ type Schema struct {
 	bytes []byte
 	root  *node
 	text  string
+	chans bool // Channels
 
 	// What reading it inside an any takes, found once; and how much finding such things may
 	// still cost for the peer that it came from, nil: any amount.
@@ -42,6 +43,9 @@ func (s *Schema) Bytes() []byte { return s.bytes }
 // over the wire shows its shape, one made from a Go type also that type's name.
 func (s *Schema) String() string { return s.text }
 
+// Channels reports whether a value may hold a channel: one of its types is a channel, or any.
+func (s *Schema) Channels() bool { return s.chans }
+
 func hashOf(b []byte) Hash {
 	sum := sha256.Sum256(b)
 	return Hash(sum[:16])
@@ -54,7 +58,7 @@ type node struct {
 	length uint64 // kindArray
 	name   string // kinds that are coded, kindNamed
 	key    *node  // kindMap
-	elem   *node  // kindList, kindArray, kindMap, kindPtr, kindNamed
+	elem   *node  // kindList, kindArray, kindMap, kindPtr, kindNamed, kindSend, kindRecv
 	fields []nodeField
 	solid  []nodeField // those of fields that have bytes
 }
@@ -89,6 +93,12 @@ func (n *node) describeIn(b *strings.Builder, within []*node) {
 		n.elem.describeIn(b, within)
 	case kindPtr:
 		b.WriteString("*")
+		n.elem.describeIn(b, within)
+	case kindSend:
+		b.WriteString("chan<- ")
+		n.elem.describeIn(b, within)
+	case kindRecv:
+		b.WriteString("<-chan ")
 		n.elem.describeIn(b, within)
 	case kindBinary, kindText, kindFunc:
 		b.WriteString(n.name)

@@ -144,7 +144,7 @@ func TestParseRefuses(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"nothing":           nil,
 		"unknown kind":      k(0),
-		"unknown kind 2":    k(30),
+		"unknown kind 2":    k(32),
 		"too much":          k(kindInt, kindInt),
 		"too little":        k(kindList, 1),
 		"no number":         k(kindList),

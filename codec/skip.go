@@ -48,7 +48,7 @@ func skip(n *node, b []byte, depth int) ([]byte, error) {
 		}
 		return skipElems(b, n.length, depth, n.elem)
 	}
-	if n.kind.basic() { // the integers that are varints
+	if n.kind.basic() || n.kind.channel() { // the integers that are varints
 		_, rest, ok := uvarint(b)
 		if !ok {
 			return nil, errShort()

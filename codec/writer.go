@@ -24,6 +24,13 @@ type WriteEnv struct {
 	Met func(*Schema)
 	// MaxBytes bounds the encoded size of one value; 0 means DefaultMaxWrite.
 	MaxBytes int
+	// Chan is called, during Append, for each channel in a value that is not nil, in the
+	// order in which they stand, and again for one that stands twice. ch is of a directed
+	// channel type without a name. It returns the number that stands for the channel in the
+	// value; the largest uint64 can't. An error is the Err of the value's *ValueError. It may
+	// have been called for some channels of a value where Append fails later on. nil: a
+	// channel is an error of its value.
+	Chan func(ch reflect.Value) (uint64, error)
 }
 
 // shortString is how long a string may be that needs no look at a limit.
@@ -74,6 +81,7 @@ type writePlan struct {
 	schema *Schema
 	prog   *writeProg
 	name   string
+	boxes  *sync.Pool // of *reflect.Value, for ValueWriter
 }
 
 func (w *writePlan) append(dst []byte, p unsafe.Pointer, env *WriteEnv) ([]byte, error) {
@@ -104,7 +112,7 @@ func writePlanOf(t reflect.Type) (*writePlan, error) {
 			return nil, err
 		}
 		c := writeCompiler{known: make(map[reflect.Type]*writeProg)}
-		w = &writePlan{schema: s, prog: c.prog(t), name: typeName(t)}
+		w = &writePlan{schema: s, prog: c.prog(t), name: typeName(t), boxes: newBoxes(t)}
 		if coderTurn() == turn {
 			break
 		}
