@@ -127,6 +127,21 @@ func (h *hub) turned(l *peer.Link) {
 func (h *hub) Serve(in *mux.In)                    { h.table.Serve(in) }
 func (h *hub) Attach(s *mux.Session, a mux.Attach) { h.table.Attach(s, a) }
 
+// Discarded does nothing: no value here refers to channels.
+func (h *hub) Discarded(*mux.In, []byte) {}
+
+// Hold does nothing: no channel of this node was sent.
+func (h *hub) Hold(*mux.Session, mux.Hold) {}
+
+// Held does nothing: this node asks for no channel.
+func (h *hub) Held(*mux.Session, mux.Ref, bool) {}
+
+// Release does nothing: no channel of this node was sent.
+func (h *hub) Release(*mux.Session, []mux.Release) {}
+
+// Gone does nothing: this node holds no channel.
+func (h *hub) Gone(*mux.Session, []mux.Ref) {}
+
 // Goodbye notes that a node is leaving: nobody shall look for it.
 func (h *hub) Goodbye(s *mux.Session) {
 	r := s.Peer.(*remote)

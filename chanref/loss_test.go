@@ -200,10 +200,15 @@ func TestReplacedUsePushesNoMore(t *testing.T) {
 // evil is a peer whose receiving end does as it likes.
 type evil struct{ serve func(*mux.In) }
 
-func (e evil) Serve(in *mux.In)                 { e.serve(in) }
-func (evil) Attach(*mux.Session, mux.Attach)    {}
-func (evil) Goodbye(*mux.Session)               {}
-func (evil) Ended(s *mux.Session, reason error) {}
+func (e evil) Serve(in *mux.In)                  { e.serve(in) }
+func (evil) Attach(*mux.Session, mux.Attach)     {}
+func (evil) Goodbye(*mux.Session)                {}
+func (evil) Discarded(*mux.In, []byte)           {}
+func (evil) Hold(*mux.Session, mux.Hold)         {}
+func (evil) Held(*mux.Session, mux.Ref, bool)    {}
+func (evil) Release(*mux.Session, []mux.Release) {}
+func (evil) Gone(*mux.Session, []mux.Ref)        {}
+func (evil) Ended(s *mux.Session, reason error)  {}
 
 // A peer that breaks the protocol loses its session, and what was with it goes
 // elsewhere, whatever else it has said before the source listens.

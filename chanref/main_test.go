@@ -38,8 +38,13 @@ type world struct {
 // handler is the table as a session calls it.
 type handler struct{ *Table }
 
-func (handler) Goodbye(*mux.Session)            {}
-func (h handler) Ended(s *mux.Session, _ error) { h.Table.Ended(s) }
+func (handler) Goodbye(*mux.Session)                {}
+func (handler) Discarded(*mux.In, []byte)           {}
+func (handler) Hold(*mux.Session, mux.Hold)         {}
+func (handler) Held(*mux.Session, mux.Ref, bool)    {}
+func (handler) Release(*mux.Session, []mux.Release) {}
+func (handler) Gone(*mux.Session, []mux.Ref)        {}
+func (h handler) Ended(s *mux.Session, _ error)     { h.Table.Ended(s) }
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, log: &logs{}}

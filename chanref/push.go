@@ -108,6 +108,8 @@ func (s *Sink[T]) receive(u *use, reader decoder[T], types *codec.Schemas) error
 					"node", s.table.nodeName(u.in.Session()), "type", schema, "kept", codec.MaxTypes)
 			}
 			continue
+		case mux.KindRefs:
+			return s.protocol(u, errors.New("references to channels, which no value here has"))
 		}
 		if f.Hash != u.in.Open().Hash {
 			return s.protocol(u, errors.New("values of another schema than the stream's"))

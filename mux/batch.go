@@ -26,8 +26,12 @@ type Batch struct {
 	// where it has not. A value of more than MaxFrame bytes keeps its own frames
 	// however short it has become: the other side must know what it will take.
 	Size int
+	// Refs are encoded references that the values refer to; at most MaxFrame bytes. They
+	// leave in a frame of their own before the values.
+	Refs []byte
 
-	hash [16]byte
+	hash     [16]byte
+	refsSent bool
 }
 
 // NewBatch returns an empty batch for values of the schema with this hash.
@@ -47,15 +51,26 @@ func (b *Batch) Shorten(n int) {
 // Len returns how many bytes of values the batch holds.
 func (b *Batch) Len() int { return len(b.B) - batchRoom }
 
+// RefsSent tells whether Refs left. It counts once the batch has come back: where the Out
+// died, references may have left without the values, or nothing at all.
+func (b *Batch) RefsSent() bool { return b.refsSent }
+
 // Reset empties the batch for the next values. A buffer that a single large value
-// made larger than a frame is given up.
+// made larger than a frame is given up, and one that references did.
 func (b *Batch) Reset() {
+	if cap(b.Refs) > 2*MaxFrame {
+		b.Refs = nil
+	}
+	b.Refs, b.refsSent = b.Refs[:0], false
 	if cap(b.B) > 4*MaxFrame {
 		b.B = make([]byte, batchRoom, batchStart)
 	}
 	b.B = b.B[:batchRoom]
 	b.Count, b.Flags, b.Size = 0, 0, 0
 }
+
+// refsDue tells whether Refs have to leave before the values.
+func (b *Batch) refsDue() bool { return len(b.Refs) > 0 && !b.refsSent }
 
 // big tells whether the batch needs BIG and PIECE frames.
 func (b *Batch) big() bool { return b.size() > MaxFrame }

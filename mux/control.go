@@ -21,6 +21,11 @@ func (s *Session) takeControl(dst []byte) []byte {
 		}
 		dst = appendAttach(dst, a)
 	}
+	// Before what Ins say: who holds a channel says so before the value that it came with is
+	// acknowledged.
+	for len(dst) < controlBatch && s.refs.len() > 0 {
+		dst = s.refs.take(dst)
+	}
 	for len(dst) < controlBatch {
 		in, ok := s.says.pop()
 		if !ok {
@@ -32,7 +37,7 @@ func (s *Session) takeControl(dst []byte) []byte {
 		s.bye.answer = false
 		dst = appendEmpty(dst, frameGoodbyeOK)
 	}
-	if s.bye.wanted && !s.bye.sent && s.ready.len() == 0 && s.says.len() == 0 && s.attaches.len() == 0 {
+	if s.bye.wanted && !s.bye.sent && s.ready.len() == 0 && s.says.len() == 0 && s.attaches.len() == 0 && s.refs.len() == 0 {
 		s.bye.sent = true
 		dst = appendEmpty(dst, frameGoodbye)
 	}
@@ -139,6 +144,8 @@ func (s *Session) hear(typ byte, body []byte) error {
 		}
 		s.h.Attach(s, a)
 		return nil
+	case frameHold, frameHeld, frameRelease, frameGone:
+		return s.hearRefs(typ, body)
 	case frameGoodbye, frameGoodbyeOK:
 		if len(body) != 0 {
 			return malformed(typ)

@@ -15,6 +15,7 @@ const (
 	frameBig    = 4 // hash, flags, size, total: a value of size bytes follows, in pieces of total bytes
 	framePiece  = 5 // bytes
 	frameClose  = 6 // clean?
+	frameRefs   = 7 // references that the values of the next DATA or BIG refer to
 )
 
 // On the control stream, where use is always one that the side which hears it opened:
@@ -29,6 +30,15 @@ const (
 	frameGoodbyeOK = 23 // answer
 )
 
+// About channels, also on the control stream. Their channels are those of the side that hears
+// HOLD and RELEASE, and of the side that says HELD and GONE:
+const (
+	frameHold    = 24 // channel, direction, gated?, [node, end, number]
+	frameHeld    = 25 // channel, direction, ok?
+	frameRelease = 26 // number of entries; each: channel, direction, count
+	frameGone    = 27 // number of entries; each: channel, direction
+)
+
 const (
 	// maxBody is the length of the longest frame's body: MaxFrame bytes of values with what is
 	// in front of them, or an OPEN with a schema.
@@ -40,6 +50,10 @@ const (
 	// maxDropsPerFrame and maxRunsPerFrame keep control frames below maxBody.
 	maxDropsPerFrame = 48
 	maxRunsPerFrame  = 512
+	// maxRefsPerFrame does so too, for RELEASE and GONE.
+	maxRefsPerFrame = 512
+	// maxReleased is the largest count of one entry of a RELEASE.
+	maxReleased = 1 << 31
 )
 
 func uvarintLen(x uint64) int { return (bits.Len64(x|1) + 6) / 7 }
@@ -104,6 +118,12 @@ func appendSchema(dst, schema []byte) []byte {
 	dst = append(dst, frameSchema)
 	dst = binary.AppendUvarint(dst, uint64(len(schema)))
 	return append(dst, schema...)
+}
+
+func appendRefs(dst, refs []byte) []byte {
+	dst = append(dst, frameRefs)
+	dst = binary.AppendUvarint(dst, uint64(len(refs)))
+	return append(dst, refs...)
 }
 
 func appendClose(dst []byte, clean bool) []byte {

@@ -88,10 +88,18 @@ func (c *memConn) Close() error {
 
 // handler is a Handler made of functions, any of which may be nil.
 type handler struct {
-	serve   func(*In)
-	attach  func(*Session, Attach)
-	goodbye func(*Session)
-	ended   func(*Session, error)
+	serve     func(*In)
+	attach    func(*Session, Attach)
+	goodbye   func(*Session)
+	ended     func(*Session, error)
+	discarded func(*In, []byte)
+	said      func(s *Session, what any) // Hold, held, Release or Ref, one at a time
+}
+
+// held is what Handler.Held says.
+type held struct {
+	Ref
+	ok bool
 }
 
 func (h *handler) Serve(in *In) {
@@ -109,6 +117,28 @@ func (h *handler) Attach(s *Session, a Attach) {
 func (h *handler) Goodbye(s *Session) {
 	if h.goodbye != nil {
 		h.goodbye(s)
+	}
+}
+func (h *handler) Discarded(in *In, refs []byte) {
+	if h.discarded != nil {
+		h.discarded(in, refs)
+	}
+}
+func (h *handler) says(s *Session, what any) {
+	if h.said != nil {
+		h.said(s, what)
+	}
+}
+func (h *handler) Hold(s *Session, hold Hold)      { h.says(s, hold) }
+func (h *handler) Held(s *Session, r Ref, ok bool) { h.says(s, held{r, ok}) }
+func (h *handler) Release(s *Session, rs []Release) {
+	for _, r := range rs {
+		h.says(s, r)
+	}
+}
+func (h *handler) Gone(s *Session, rs []Ref) {
+	for _, r := range rs {
+		h.says(s, r)
 	}
 }
 func (h *handler) Ended(s *Session, err error) {

@@ -13,6 +13,7 @@ const (
 	KindData     Kind = 1 + iota // Count values in Body
 	KindSchema                   // a schema in Body, of a type in the values that follow
 	KindTooLarge                 // one value, of Size bytes, that was thrown away: it is larger than Config.MaxValue
+	KindRefs                     // references in Body, that the values of the next KindData (or KindTooLarge) refer to; before that comes no other frame
 )
 
 // A Frame is what In.Next returns.

@@ -180,6 +180,7 @@ func (in *In) Next() (Frame, error) {
 		return Frame{}, err
 	}
 	if in.told.Load() && ev.typ != frameClose {
+		in.throwAway(ev)
 		return Frame{}, ErrStopped
 	}
 	switch ev.typ {
@@ -187,6 +188,8 @@ func (in *In) Next() (Frame, error) {
 		return Frame{Kind: KindData, Flags: ev.flags, Hash: ev.hash, Count: ev.count, Body: ev.body}, nil
 	case frameSchema:
 		return Frame{Kind: KindSchema, Body: ev.body}, nil
+	case frameRefs:
+		return Frame{Kind: KindRefs, Body: ev.body}, nil
 	case frameBig:
 		return in.big(ev)
 	default: // CLOSE: a PIECE comes after BIG only
@@ -253,9 +256,19 @@ func (in *In) Clean() bool { return in.clean }
 func (in *In) discard() error {
 	in.Decoded()
 	for !in.eof {
-		if _, err := in.event(); err != nil {
+		ev, err := in.event()
+		if err != nil {
 			return err
 		}
+		in.throwAway(ev)
 	}
 	return nil
+}
+
+// throwAway is where every frame ends that Next does not return, but the pieces of a large
+// value: what is held by references must not be forgotten with them.
+func (in *In) throwAway(ev recvEvent) {
+	if ev.typ == frameRefs {
+		in.s.h.Discarded(in, ev.body)
+	}
 }

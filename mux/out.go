@@ -53,11 +53,15 @@ func (o *Out) Send(b *Batch) {
 	if b.Count < 1 || b.Count > 1 && b.big() {
 		panic("mux: a batch must hold at least one value, and only one if it is longer than MaxFrame")
 	}
+	if len(b.Refs) > MaxFrame {
+		panic("mux: the references of a batch are at most MaxFrame bytes")
+	}
 	o.s.mu.Lock()
 	defer o.s.mu.Unlock()
 	if o.batch != nil {
 		panic("mux: Send while a batch is in hand")
 	}
+	b.refsSent = false
 	o.batch, o.off = b, -1
 	o.s.queue(o)
 }
@@ -116,8 +120,28 @@ func (o *Out) next() int {
 		n := len(o.schemas[0])
 		return frameHead(n) + n
 	}
-	if o.batch != nil {
-		return o.batch.wire(o.off)
+	if b := o.batch; b != nil {
+		if b.refsDue() {
+			return frameHead(len(b.Refs)) + len(b.Refs)
+		}
+		return b.wire(o.off)
 	}
 	return 0
+}
+
+// ahead tells whether a frame goes before the values: a schema, or references. s.mu is held.
+func (o *Out) ahead() bool {
+	return o.batch != nil && (len(o.schemas) > 0 || o.batch.refsDue()) || o.closed && len(o.schemas) > 0
+}
+
+// goAhead appends the next of these frames. s.mu is held.
+func (o *Out) goAhead(dst []byte) []byte {
+	if len(o.schemas) == 0 {
+		o.batch.refsSent = true
+		return appendRefs(dst, o.batch.Refs)
+	}
+	dst = appendSchema(dst, o.schemas[0])
+	o.schemas[0] = nil
+	o.schemas = o.schemas[1:]
+	return dst
 }

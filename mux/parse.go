@@ -38,13 +38,18 @@ func (c *cursor) bool() bool {
 }
 
 func (c *cursor) id() (id [16]byte) {
-	if len(c.b) < len(id) {
-		c.fail()
-		return id
-	}
-	copy(id[:], c.b)
-	c.b = c.b[len(id):]
+	c.fill(id[:])
 	return id
+}
+
+// fill reads so many bytes as dst has.
+func (c *cursor) fill(dst []byte) {
+	if len(c.b) < len(dst) {
+		c.fail()
+		return
+	}
+	copy(dst, c.b)
+	c.b = c.b[len(dst):]
 }
 
 // bytes returns a length-prefixed piece of the body itself, of at most most bytes.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -21,6 +23,8 @@ type program struct {
 	killed   bool
 	attached [2]uint64 // ATTACHes heard by each side
 	asked    [2]uint64 // and asked for by the other
+	said     [2][]any  // Holds, Helds, Releases and Refs said to each side
+	heard    [2]int    // how many of them it has heard
 	ended    int
 }
 
@@ -46,6 +50,8 @@ type progUse struct {
 	served   int
 	stop     Stop // that the receiver said
 	inClean  bool
+	refsSent []uint64 // numbers of the first values of batches whose references left
+	refsSeen []uint64 // and of those that came, in Next or in Discarded
 }
 
 // Receivers' modes.
@@ -69,6 +75,72 @@ func (p *program) Attach(s *Session, a Attach) {
 	}
 }
 
+func (p *program) Hold(s *Session, h Hold)          { p.hear(s, h) }
+func (p *program) Held(s *Session, r Ref, ok bool)  { p.hear(s, held{r, ok}) }
+func (p *program) Release(s *Session, rs []Release) { hearAll(p, s, rs) }
+func (p *program) Gone(s *Session, rs []Ref)        { hearAll(p, s, rs) }
+func hearAll[T any](p *program, s *Session, all []T) {
+	for _, v := range all {
+		p.hear(s, v)
+	}
+}
+
+// hear checks that what was said comes in order.
+func (p *program) hear(s *Session, what any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := p.index(s)
+	n := p.heard[i]
+	if p.heard[i]++; n >= len(p.said[i]) || !reflect.DeepEqual(p.said[i][n], what) {
+		p.errorf("side %d hears %+v as number %d of %d", i, what, n, len(p.said[i]))
+	}
+}
+
+// say says something about a channel to a side.
+func (p *program) say(to int, kind byte) {
+	p.mu.Lock()
+	n := len(p.said[to])
+	s, r := p.sessions[1-to], Ref{Dir: Direction(1 + n%2)}
+	binary.BigEndian.PutUint64(r.Channel[:], uint64(n))
+	what := []any{
+		Hold{Channel: r.Channel, Dir: r.Dir}, Hold{r.Channel, r.Dir, &Gate{End: ID{1}, Number: uint64(n)}},
+		held{r, n%2 == 0}, Release{r, 1 + uint64(n)}, r,
+	}[kind%5]
+	p.said[to] = append(p.said[to], what)
+	p.mu.Unlock()
+	switch what := what.(type) {
+	case Hold:
+		s.Hold(what)
+	case held:
+		s.Held(what.Ref, what.ok)
+	case Release:
+		s.Release(what.Ref, what.Count)
+	case Ref:
+		s.Gone(what)
+	}
+}
+
+func (p *program) use(in *In) *progUse {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.uses[binary.BigEndian.Uint64(in.Open().End[:])]
+}
+
+func (p *program) Discarded(in *In, refs []byte) {
+	u := p.use(in)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.sees(refs)
+}
+
+// sees notes references that came, and returns the number of the value that they come before.
+// u.mu is held.
+func (u *progUse) sees(refs []byte) uint64 {
+	n := binary.BigEndian.Uint64(refs)
+	u.refsSeen = append(u.refsSeen, n)
+	return n
+}
+
 func (p *program) index(s *Session) int {
 	if s == p.sessions[0] {
 		return 0
@@ -88,9 +160,7 @@ func (p *program) Ended(s *Session, err error) {
 }
 
 func (p *program) Serve(in *In) {
-	p.mu.Lock()
-	u := p.uses[binary.BigEndian.Uint64(in.Open().End[:])]
-	p.mu.Unlock()
+	u := p.use(in)
 	u.mu.Lock()
 	u.served++
 	u.mu.Unlock()
@@ -99,6 +169,7 @@ func (p *program) Serve(in *In) {
 		return
 	}
 	in.Accept(Accept{Limit: 1000})
+	var before uint64 // number of the value that the references that came last are for
 	for frames := 0; ; frames++ {
 		if u.mode == modeStalls {
 			select {
@@ -120,6 +191,13 @@ func (p *program) Serve(in *In) {
 			u.end, u.inClean = err, in.Clean()
 			u.mu.Unlock()
 			return
+		}
+		if before > 0 && (f.Kind != KindData || before != u.taken+1) {
+			p.errorf("use %x: references for value %d, then a frame of kind %d after %d", u.key[:8], before, f.Kind, u.taken)
+		}
+		before = 0
+		if f.Kind == KindRefs {
+			before = u.sees(f.Body)
 		}
 		if f.Kind == KindData {
 			for i := range uint64(f.Count) {
@@ -174,10 +252,14 @@ func (u *progUse) Written(b *Batch) {
 		u.p.errorf("a batch comes back that was not sent")
 	}
 	u.hand = nil
+	if b.RefsSent() {
+		u.refsSent = append(u.refsSent, binary.BigEndian.Uint64(b.Refs))
+	}
 }
 
-// send hands a batch of count values over, or one value of size bytes.
-func (u *progUse) send(count, size int) {
+// send hands a batch of count values over, or one value of size bytes; with references of so
+// many bytes, if any.
+func (u *progUse) send(count, size, refs int) {
 	u.mu.Lock()
 	if u.hand != nil || u.closed {
 		u.mu.Unlock()
@@ -190,6 +272,10 @@ func (u *progUse) send(count, size int) {
 	numbers(b, u.sent+1, uint64(count))
 	if size > 0 {
 		b.B = append(b.B, make([]byte, size)...)
+	}
+	if refs > 0 {
+		b.Refs = binary.BigEndian.AppendUint64(b.Refs, u.sent+1)
+		b.Refs = append(b.Refs, make([]byte, refs-8)...)
 	}
 	u.sent += uint64(count)
 	u.hand = b
@@ -266,13 +352,21 @@ func (p *program) step(op, arg byte) {
 	}
 	u := p.uses[int(arg)%len(p.uses)]
 	switch op % 8 {
-	case 1, 2:
-		u.send(1+int(op/8)*3, 0)
+	case 1:
+		u.send(1+int(op/8)*3, 0, 0)
+	case 2:
+		u.send(1+int(op/8)*3, 0, progRefs[op/8%4])
 	case 3:
-		u.send(0, 1<<(op/8%20))
+		u.send(0, 1<<(op/8%20), progRefs[op/8%3]*int(op/128))
 	case 4:
 		u.close(op/8%2 == 0)
 	case 5:
+		if op/8%2 == 1 {
+			for i := range arg % 16 {
+				p.say(1-side, arg/16+i/3)
+			}
+			return
+		}
 		p.asked[1-side]++
 		var a Attach
 		binary.BigEndian.PutUint64(a.End[:], p.asked[1-side])
@@ -288,10 +382,13 @@ func (p *program) step(op, arg byte) {
 		u.mu.Unlock()
 		if idle {
 			u.out.Schema([]byte("schema"))
-			u.send(1, 0)
+			u.send(1, 0, 8)
 		}
 	}
 }
+
+// progRefs are how long the references of a batch may be.
+var progRefs = [...]int{8, gatherBelow, MaxFrame, 100}
 
 // check looks at every use when all is over.
 func (p *program) check() {
@@ -300,11 +397,21 @@ func (p *program) check() {
 	if !p.killed && p.attached != p.asked {
 		p.errorf("%d attaches heard of %d", p.attached, p.asked)
 	}
+	for i := range p.said {
+		if !p.killed && p.heard[i] != len(p.said[i]) {
+			p.errorf("side %d has heard %d of %d about channels", i, p.heard[i], len(p.said[i]))
+		}
+	}
 	for i, u := range p.uses {
 		u.mu.Lock()
 		what := fmt.Sprintf("use %d (mode %d, %d sent, %d taken, end %v, over %#v)", i, u.mode, u.sent, u.taken, u.end, u.over)
 		if u.taken > u.sent || u.served > 1 {
 			p.errorf("%s: too much", what)
+		}
+		for i, n := range u.refsSeen {
+			if i > 0 && n <= u.refsSeen[i-1] {
+				p.errorf("%s: references seen %v", what, u.refsSeen)
+			}
 		}
 		if p.killed {
 			u.mu.Unlock()
@@ -318,6 +425,8 @@ func (p *program) check() {
 			p.errorf("%s: never served", what)
 		case u.end == io.EOF && (u.taken != u.sent || u.inClean != u.clean):
 			p.errorf("%s: clean %v instead of %v", what, u.inClean, u.clean)
+		case !slices.Equal(u.refsSeen, u.refsSent):
+			p.errorf("%s: references sent %v, seen %v", what, u.refsSent, u.refsSeen)
 		case u.mode < modeRefuses && u.served > 0 && u.end != io.EOF:
 			p.errorf("%s: no end", what)
 		}

@@ -13,7 +13,8 @@ type recvPhase uint8
 const (
 	betweenUses recvPhase = iota
 	inUse
-	inValue // between the pieces of a large value
+	afterRefs // its values must follow
+	inValue   // between the pieces of a large value
 )
 
 // recvEvent is what a frame means. Slices are pieces of the frame's body.
@@ -27,7 +28,7 @@ type recvEvent struct {
 	size  uint64 // BIG: of the value
 	total uint64 // BIG: of its pieces
 	last  bool   // PIECE: the value is complete
-	body  []byte // SCHEMA, DATA, PIECE
+	body  []byte // SCHEMA, REFS, DATA, PIECE
 	clean bool   // CLOSE
 }
 
@@ -47,9 +48,18 @@ func (r *recvState) frame(typ byte, body []byte) (ev recvEvent, err error) {
 		if len(body) == 0 || len(body) > MaxFrame {
 			err = malformed(typ)
 		}
-	case typ == frameData && r.phase == inUse:
+	case typ == frameRefs && r.phase == inUse:
+		ev.body = body
+		if len(body) == 0 || len(body) > MaxFrame {
+			return ev, malformed(typ)
+		}
+		r.phase = afterRefs
+	case typ == frameData && (r.phase == inUse || r.phase == afterRefs):
 		ev.hash, ev.flags, ev.count, ev.body, err = parseData(body)
-	case typ == frameBig && r.phase == inUse:
+		if err == nil {
+			r.phase = inUse
+		}
+	case typ == frameBig && (r.phase == inUse || r.phase == afterRefs):
 		ev.hash, ev.flags, ev.size, ev.total, err = parseBig(body)
 		if err == nil {
 			r.phase, r.left = inValue, ev.total
@@ -65,7 +75,7 @@ func (r *recvState) frame(typ byte, body []byte) (ev recvEvent, err error) {
 		}
 	case typ == frameClose && r.phase != betweenUses:
 		ev.clean, err = parseClose(body)
-		if err == nil && ev.clean && r.phase == inValue {
+		if err == nil && ev.clean && r.phase != inUse {
 			err = violation("data stream", "clean close within a value")
 		}
 		if err == nil {

@@ -43,6 +43,7 @@ type Session struct {
 	idle      []stream      // streams without a use
 	closing   fifo[stream]  // streams to be closed by the writer
 	attaches  fifo[*Attach] // to be sent
+	refs      refQueue
 	known     map[ID]bool   // hashes of schemas the peer has
 	schemas   map[ID][]byte // the peer's schemas
 	schemaLen int           // and their bytes
@@ -126,6 +127,7 @@ func (s *Session) lose() {
 	clear(s.outs)
 	clear(s.grown)
 	s.idle = nil
+	s.refs = refQueue{}
 	err := s.err
 	s.mu.Unlock()
 	for _, fb := range lost {

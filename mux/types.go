@@ -94,12 +94,28 @@ type Conn interface {
 // Handler is the layer above, as a session calls it.
 type Handler interface {
 	// Serve takes one incoming use, on a goroutine of its own. It returns when it wants no more;
-	// what still comes for the use is then thrown away until its sender has ended it.
+	// what still comes for the use is then thrown away until its sender has ended it, but
+	// for references: see Discarded.
 	// A Serve that returns before Next said so must have called Refuse or Stop (or do so
 	// soon, from elsewhere). It must return when in.Done is closed.
 	Serve(in *In)
+	// Discarded: references came for a use that nobody reads any more: Serve has returned, or
+	// was not called because a limit is reached, or Next returned ErrStopped instead of them.
+	// Called on the stream's goroutine; it must not block on a user. refs is valid until it
+	// returns. References that came before the session's end and were not read are lost with it.
+	Discarded(in *In, refs []byte)
 	// Attach: the peer asks for a use of a sending end. It must not block.
 	Attach(s *Session, a Attach)
+	// Hold: the peer holds a channel of this side, and awaits Session.Held. This and the three
+	// that follow are called in the order in which the peer said them, one at a time. They
+	// must not block; slices are valid until they return.
+	Hold(s *Session, h Hold)
+	// Held answers a Session.Hold.
+	Held(s *Session, r Ref, ok bool)
+	// Release: the peer holds channels of this side less often than before.
+	Release(s *Session, rs []Release)
+	// Gone: channels of the peer are gone.
+	Gone(s *Session, rs []Ref)
 	// Goodbye: the peer is leaving; it is answered when this returns. It must not block.
 	Goodbye(s *Session)
 	// Ended is called once, last, when everything of the session has ended. err is never nil.
@@ -120,7 +136,8 @@ type Feedback interface {
 	Stopped(st Stop)
 	// Written gives a batch back that Send took: it lies in the connection's buffer, and
 	// the Out is idle again. Each batch comes back once, also when the Out died meanwhile
-	// (then nobody knows whether it was written), unless the session ends.
+	// (then nobody knows whether it was written; of its references Batch.RefsSent does), unless
+	// the session ends.
 	Written(b *Batch)
 	// Lost: the session ended with the use under way. It is the last call, and comes
 	// after all others have returned. It doesn't come after Refused, Stopped, or a CLOSE
@@ -156,6 +173,7 @@ const (
 	valueBudget  = 32 << 20  // large values that are being received, together
 	largeValue   = 64 << 10  // a value above it needs a share of valueBudget
 
+	maxAnswers     = 1 << 18 // HELDs that wait to be sent
 	maxUntold      = 1024    // drops of one use that the peer has not been told of
 	maxSchemas     = 4096    // schemas kept for one peer
 	maxSchemaBytes = 8 << 20 // and their bytes, together

@@ -41,9 +41,15 @@ type writer struct {
 	scratch []byte // scratch for small frames of an Out
 }
 
-// gatherBelow: a batch this small is copied behind the frames that go before it
+// gatherBelow: a frame this small is copied behind the frames that go before it
 // instead of being written by itself.
 const gatherBelow = 4 << 10
+
+// gathers tells whether a frame of n bytes goes into one write with what is in scratch. It
+// keeps a write, and the turn of an Out, near one frame.
+func (w *writer) gathers(n int) bool {
+	return len(w.scratch) == 0 || n <= gatherBelow && len(w.scratch) <= MaxFrame
+}
 
 // turn closes one stream and gives one Out its turn, where there are any.
 func (w *writer) turn() (more bool, err error) {
@@ -153,14 +159,16 @@ func (w *writer) take(o *Out) (frames []byte, back bool) {
 		w.close(o)
 		return w.scratch, true
 	}
-	for len(o.schemas) > 0 && (o.batch != nil || o.closed) && o.sent+uint64(o.next()) <= o.limit {
-		o.sent += uint64(o.next())
-		w.scratch = appendSchema(w.scratch, o.schemas[0])
-		o.schemas[0] = nil
-		o.schemas = o.schemas[1:]
+	for o.ahead() {
+		n := o.next()
+		if o.sent+uint64(n) > o.limit || !w.gathers(n) {
+			return w.scratch, false
+		}
+		o.sent += uint64(n)
+		w.scratch = o.goAhead(w.scratch)
 	}
-	if b := o.batch; b != nil && len(o.schemas) == 0 && o.sent+uint64(b.wire(o.off)) <= o.limit {
-		if len(w.scratch) > 0 && b.wire(o.off) > gatherBelow {
+	if b := o.batch; b != nil && o.sent+uint64(b.wire(o.off)) <= o.limit {
+		if !w.gathers(b.wire(o.off)) {
 			return w.scratch, false // the values follow in the next turn, uncopied
 		}
 		var f []byte
