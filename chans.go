@@ -46,6 +46,27 @@ func Flush(ctx context.Context, ch any) error {
 	return nil
 }
 
+// Release gives up the proxy of a channel that came in a value, now instead of when
+// the program has dropped it and the garbage is collected. What was sent on it is still
+// delivered; what lies in one to receive from goes back to the channel's home, and it
+// is closed. It does nothing to other channels.
+func Release(ch any) {
+	if e, _ := chanref.EndingOf(ch); e != nil {
+		e.Release()
+	}
+}
+
+// Home is the node where a channel that has travelled lives: the one that made it. ok is
+// false for any other channel.
+func Home(ch any) (m Member, ok bool) {
+	e, _ := chanref.EndingOf(ch)
+	if e == nil {
+		return Member{}, false
+	}
+	n, ok := e.Home()
+	return Member{ID: NodeID(n.ID), Name: n.Name, Addr: n.Addr}, ok
+}
+
 // Send sends v on ch, or says why not: the context's error, Err(ch) once Done(ch)
 // is closed, ErrClosed when ch was closed. A nil channel is refused.
 func Send[T any](ctx context.Context, ch chan<- T, v T) (err error) {

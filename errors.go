@@ -193,7 +193,10 @@ func public(err error) error {
 		}
 		return &DropError{Channel: drop.Channel, Reason: reason, Err: cause(drop.Err), code: drop.Code}
 	}
-	return err
+	if end := (*chanref.EndError)(nil); errors.As(err, &end) && end.Code == mux.CodeType {
+		return fmt.Errorf("%w: %w", ErrTypeMismatch, err)
+	}
+	return cause(err)
 }
 
 // cause makes who was lost known, where err tells it.

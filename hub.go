@@ -23,6 +23,7 @@ type hub struct {
 
 	// local joins two ends of this hub: streams opened on it come back here.
 	local, localPeer *mux.Session
+	self             chanref.Node
 
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
@@ -38,6 +39,9 @@ type hub struct {
 	leaving  bool                      // goodbye was called: no new links
 	closed   bool
 	changed  func() // called when sessions has changed; must not block
+
+	// locate is where a node is that gossip knows; nil where there is no gossip.
+	locate func(id peer.NodeID) (addr string, ok bool)
 }
 
 // remote is the session with another node, and what mux.Session.Peer holds.
@@ -63,12 +67,12 @@ func nodeName(s *mux.Session) string {
 func newHub(cfg peer.Config, changed func(), before func(*chanref.Table) error) (*hub, error) {
 	h := &hub{
 		log:      cfg.Logger,
-		table:    chanref.NewTable(nodeName),
 		sessions: make(map[peer.NodeID]*remote),
 		dialling: make(map[peer.NodeID]bool),
 		parted:   make(map[peer.NodeID]time.Time),
 		changed:  changed,
 	}
+	h.table = chanref.NewTable(h, cfg.Logger)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	if before != nil {
 		if err := before(h.table); err != nil {
@@ -84,7 +88,10 @@ func newHub(cfg peer.Config, changed func(), before func(*chanref.Table) error) 
 		h.table.Close(err)
 		return nil, err
 	}
+	h.mu.Lock()
 	h.host = host
+	h.self = chanref.Node{ID: host.ID(), Name: cfg.Name, Addr: host.Addr()}
+	h.mu.Unlock()
 	self := &remote{info: peer.Info{ID: host.ID(), Name: cfg.Name}}
 	h.local, h.localPeer = mux.Pair(h, mux.Config{Logger: cfg.Logger, Peer: self, Local: true})
 	return h, nil
@@ -126,21 +133,6 @@ func (h *hub) turned(l *peer.Link) {
 
 func (h *hub) Serve(in *mux.In)                    { h.table.Serve(in) }
 func (h *hub) Attach(s *mux.Session, a mux.Attach) { h.table.Attach(s, a) }
-
-// Discarded does nothing: no value here refers to channels.
-func (h *hub) Discarded(*mux.In, []byte) {}
-
-// Hold does nothing: no channel of this node was sent.
-func (h *hub) Hold(*mux.Session, mux.Hold) {}
-
-// Held does nothing: this node asks for no channel.
-func (h *hub) Held(*mux.Session, mux.Ref, bool) {}
-
-// Release does nothing: no channel of this node was sent.
-func (h *hub) Release(*mux.Session, []mux.Release) {}
-
-// Gone does nothing: this node holds no channel.
-func (h *hub) Gone(*mux.Session, []mux.Ref) {}
 
 // Goodbye notes that a node is leaving: nobody shall look for it.
 func (h *hub) Goodbye(s *mux.Session) {

@@ -106,6 +106,10 @@ func Join(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("netchan: Join: %w", err)
 	}
 	gossip.Store(n.mesh)
+	n.hub.mesh(addr, func(id NodeID) (string, bool) {
+		m, ok := n.mesh.Member(mesh.ID(id))
+		return m.Addr, ok && n.mesh.Alive(m.ID)
+	})
 	warn := time.AfterFunc(joinWarning, func() {
 		cfg.Logger.Warn("netchan: Join has reached no seed yet, and goes on trying", "seeds", cfg.Seeds)
 	})

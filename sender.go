@@ -77,6 +77,7 @@ func checkEnd[T any](n *Node, call, name string, cfg *endConfig) (*codec.Writer[
 	if err != nil {
 		return nil, &ArgumentError{Call: call, Arg: "T", Problem: err.Error(), Err: err}
 	}
+	chanref.Know(w)
 	return w, nil
 }
 

@@ -58,6 +58,9 @@ func (n *Node) Shutdown(ctx context.Context) error {
 			left = append(left, err)
 		}
 	}
+	for _, err := range n.hub.table.Drain(ctx) {
+		left = append(left, public(err))
+	}
 	if err := n.hub.goodbye(ctx); err != nil && len(left) == 0 && ctx.Err() != nil {
 		left = append(left, err)
 	}

@@ -279,6 +279,7 @@ func (s *Source[T]) spoil(seq uint64, err error) {
 // dropUnsendable counts a value that can't be encoded; the channel goes on.
 func (s *Source[T]) dropUnsendable(it item[T], err error) {
 	s.d.dropped++
+	s.holes++
 	err = &DropError{Channel: label(s.cfg.Name), Code: codeOf(err, mux.CodeEncode), Text: err.Error(), Err: err}
 	s.counts.setLast(err)
 	s.spoil(it.seq, err)

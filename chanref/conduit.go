@@ -33,6 +33,8 @@ type conduit[T any] interface {
 // strong one keeps it alive, a weak one does not.
 type grip[T any] interface {
 	conduit() conduit[T] // nil once the channel was collected
+	// again is the channel's conduit where it was collected, and handed back as o.
+	again(o *object) conduit[T]
 }
 
 // quit is what ends a wait for room.
@@ -54,7 +56,10 @@ type decoder[T any] interface {
 // chanOf is a conduit, and a strong grip on itself.
 type chanOf[T any] struct{ c chan T }
 
-func (c chanOf[T]) conduit() conduit[T] { return c }
+func (c chanOf[T]) conduit() conduit[T]        { return c }
+func (c chanOf[T]) again(o *object) conduit[T] { return chanOfObject[T](o) }
+
+func chanOfObject[T any](o *object) chanOf[T] { return chanOf[T]{*(*chan T)(unsafe.Pointer(&o))} }
 
 // bothWays is c, which this package only receives from.
 func bothWays[T any](c <-chan T) chan T { return *(*chan T)(unsafe.Pointer(&c)) }
@@ -106,7 +111,8 @@ func (c chanOf[T]) weakly() grip[T] { return weakOf[T]{weak.Make(objectOf(c.c))}
 // boxedChan is a channel of a type that only reflect knows.
 type boxedChan struct{ v reflect.Value }
 
-func (c *boxedChan) conduit() conduit[reflect.Value] { return c }
+func (c *boxedChan) conduit() conduit[reflect.Value]        { return c }
+func (c *boxedChan) again(o *object) conduit[reflect.Value] { return &boxedChan{chanAt(o, c.v.Type())} }
 
 func (c *boxedChan) tryRecv() (v reflect.Value, got, closed bool) {
 	v, got = c.v.TryRecv()

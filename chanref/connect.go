@@ -33,9 +33,11 @@ func (s *Source[T]) Connect(session *mux.Session, target mux.Target, node string
 		delete(s.refused, target)
 		o := &outlet[T]{src: s, session: session, target: target, node: node, plain: s.cfg.Plain || session.Local}
 		o.lane.o, o.lossy, o.away = o, s.cfg.Lossy, s.table.isAway(session)
+		o.sent, o.acked, o.handed = s.base, s.base, s.base
 		s.d.add(&o.lane)
 		open := s.open()
-		open.Target = target
+		open.Target, open.First = target, s.base+1
+		s.skipped, s.wanting = false, false
 		o.out = session.Open(open, o)
 	})
 }

@@ -10,9 +10,10 @@ import (
 
 // item is a value on its way: kept until it is known to be taken.
 type item[T any] struct {
-	v     T      // zero on a broadcast, where nothing is sent elsewhere
+	v     T      // zero on a broadcast, where nothing is sent elsewhere, unless refs
 	seq   uint64 // its place in the order in which the source took values
 	again bool   // was with a receiver that died, so it may be delivered twice
+	refs  bool   // there are channels in it, which it keeps alive
 }
 
 // lane is what a source knows of one stream. Values on a lane are numbered
@@ -25,6 +26,7 @@ type lane[T any] struct {
 	used               uint64        // when it last got a value, by dispatch.clock
 	live               bool          // accepted by the receiver
 	blocked            bool          // no room for bytes
+	crowded            bool          // no room for more references to channels
 	away               bool          // its link is broken
 	lossy              bool          // never waited for
 	held               *item[T]      // lossy, no room: the newest value, which goes as soon as there is
@@ -36,7 +38,7 @@ type lane[T any] struct {
 // does not count, for who knows for how long; one that is lossy is not waited
 // for in either case, and loses less so.
 func (l *lane[T]) room() bool {
-	return l.live && !l.blocked && (!l.away || l.lossy) && l.sent < l.limit
+	return l.live && !l.blocked && !l.crowded && (!l.away || l.lossy) && l.sent < l.limit
 }
 
 // maxAhead bounds how many values a source keeps for one receiver, whatever
@@ -121,7 +123,7 @@ func (d *dispatch[T]) assign(l *lane[T], it item[T]) {
 		d.redelivered++
 		it.again = false
 	}
-	if d.broadcast {
+	if d.broadcast && !it.refs {
 		var zero T
 		it.v = zero
 	}

@@ -169,3 +169,21 @@ func (r *logRate) allow() (skipped int, ok bool) {
 	skipped, r.skipped, r.next = r.skipped, 0, now.Add(time.Second)
 	return skipped, true
 }
+
+// An EndError says why a proxy has ended: its home has said so.
+type EndError struct {
+	Node string
+	Code mux.Code
+	Text string
+}
+
+func (e *EndError) Error() string {
+	return fmt.Sprintf("netchan: the channel at %s: %v: %s", e.Node, e.Code, e.Text)
+}
+
+// Is reports a match with ErrClosed, unless the reason is another one.
+func (e *EndError) Is(target error) bool {
+	return e.Code != mux.CodeType && (target == ErrClosed || target == net.ErrClosed)
+}
+
+func endError(node string, r mux.Refuse) error { return &EndError{node, r.Code, r.Text} }

@@ -84,7 +84,7 @@ func TestHostileSender(t *testing.T) {
 			}
 		}},
 		{"references before values that have none", func(t *testing.T, w *world) {
-			_, sink := newSink[uint8](w, 4)
+			_, sink := sinkIn[uint8](w, 4)
 			hostile[uint8](t, w.link("evil"), sink, func(b *mux.Batch) { b.B, b.Count, b.Refs = append(b.B, 1), 1, []byte{1} })
 		}},
 		{"bytes behind the last value", func(t *testing.T, w *world) {

@@ -16,6 +16,27 @@ type Ending struct {
 	mu    sync.Mutex // guards what follows
 	err   error
 	flush func(context.Context) error // nil for a channel to receive from, and after the end
+
+	// Of a channel that travelled: set before it is found by anybody.
+	passing bool // others hold it, and another Ending may take its place
+	home    func() Node
+	release func()
+}
+
+// Home is the node where the channel lives; ok is false for one that did not travel.
+func (e *Ending) Home() (n Node, ok bool) {
+	if e.home == nil {
+		return Node{}, false
+	}
+	return e.home(), true
+}
+
+// Release gives up the proxy of a channel that lives elsewhere: what lies in it is
+// delivered, or goes back. It does nothing to any other channel.
+func (e *Ending) Release() {
+	if e.release != nil {
+		e.release()
+	}
 }
 
 func newEnding(flush func(context.Context) error) *Ending {
@@ -62,15 +83,22 @@ var endings struct {
 	byID map[weak.Pointer[object]]*Ending
 }
 
-// index makes the channel whose object is p findable.
+// index makes the channel whose object is p findable. An end's own Ending stays
+// where others come to hold the channel.
 func index(p *object, e *Ending) {
 	key := weak.Make(p)
 	endings.mu.Lock()
 	if endings.byID == nil {
 		endings.byID = make(map[weak.Pointer[object]]*Ending)
 	}
-	endings.byID[key] = e
+	old := endings.byID[key]
+	if old == nil || !e.passing || old.passing {
+		endings.byID[key] = e
+	}
 	endings.mu.Unlock()
+	if old != nil {
+		return
+	}
 	runtime.AddCleanup(p, func(key weak.Pointer[object]) {
 		endings.mu.Lock()
 		delete(endings.byID, key)

@@ -38,20 +38,27 @@ type world struct {
 // handler is the table as a session calls it.
 type handler struct{ *Table }
 
-func (handler) Goodbye(*mux.Session)                {}
-func (handler) Discarded(*mux.In, []byte)           {}
-func (handler) Hold(*mux.Session, mux.Hold)         {}
-func (handler) Held(*mux.Session, mux.Ref, bool)    {}
-func (handler) Release(*mux.Session, []mux.Release) {}
-func (handler) Gone(*mux.Session, []mux.Ref)        {}
-func (h handler) Ended(s *mux.Session, _ error)     { h.Table.Ended(s) }
+func (handler) Goodbye(*mux.Session)            {}
+func (h handler) Ended(s *mux.Session, _ error) { h.Table.Ended(s) }
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, log: &logs{}}
-	w.table = NewTable(func(s *mux.Session) string { return s.Peer.(string) })
+	w.table = NewTable(peers{}, slog.New(w.log))
 	t.Cleanup(func() { w.table.Close(ErrClosed) })
 	return w
 }
+
+// peers are the nodes: each has its name for an ID, and none can be reached that
+// is not linked already.
+type peers struct{}
+
+func (peers) Self() Node { return Node{Name: "self", ID: [32]byte{'s', 'e', 'l', 'f'}} }
+func (peers) Node(s *mux.Session) (n Node) {
+	n.Name, _ = s.Peer.(string)
+	copy(n.ID[:], n.Name)
+	return n
+}
+func (peers) Reach(_ Node, then func(*mux.Session)) { then(nil) }
 
 // link is a pair of sessions to a node of that name. What is opened on the
 // returned one is served by the table.

@@ -1,6 +1,8 @@
 package chanref
 
 import (
+	"slices"
+
 	"github.com/matveynator/netchan/codec"
 	"github.com/matveynator/netchan/mux"
 )
@@ -29,12 +31,12 @@ type outlet[T any] struct {
 	out       *mux.Out
 	announced map[codec.Hash]bool // schemas of types inside any, sent on this stream
 	schemas   [][]byte            // of those, the ones to send before the next batch
-	queue     []*mux.Batch        // the last one is being filled
+	queue     []*parcel           // the last one is being filled
 	queued    int                 // bytes in queue
-	spare     *mux.Batch
+	hand      *parcel             // what mux has; nil: nothing
+	spare     *parcel
 	plain     bool // nothing is compressed
 	squeeze   codec.Compressor
-	busy      bool   // mux has a batch
 	dirty     bool   // in src.dirty
 	gone      bool   // ended: refused, stopped or lost
 	handed    uint64 // numbers up to this were given to mux
@@ -51,6 +53,13 @@ type told struct {
 	stopped  *mux.Stop
 	written  *mux.Batch
 	lost     error
+	room     bool // for more references
+}
+
+// parcel is a batch with what the table must know of it.
+type parcel struct {
+	*mux.Batch
+	refs []outRef // that its values refer to, in this order
 }
 
 func (o *outlet[T]) tell(note func(*told)) {
@@ -64,6 +73,7 @@ func (o *outlet[T]) tell(note func(*told)) {
 	if !o.told.listed {
 		o.told.listed = true
 		s.told = append(s.told, o)
+		s.rouse()
 	}
 	s.mu.Unlock()
 	s.poke()
@@ -94,15 +104,20 @@ func (s *Source[T]) hearOutlet(o *outlet[T]) {
 	t := o.told
 	o.told = told{}
 	s.mu.Unlock()
+	if t.written != nil && o.hand != nil && !t.written.RefsSent() {
+		s.table.unrefer(o.session, o.hand.refs)
+	}
 	if o.gone {
+		o.hand = nil
 		return
 	}
+	o.crowded = o.crowded && !t.room
 	if t.accepted != nil {
-		o.live, o.limit = true, min(t.accepted.Limit, maxAhead)
+		o.live, o.limit = true, min(t.accepted.Limit, o.acked+maxAhead)
 		o.lossy = o.lossy || t.accepted.Flags&flagLossy != 0
 	}
 	if t.written != nil {
-		o.recycle(t.written)
+		o.recycle()
 		o.handOver()
 	}
 	for _, a := range t.acks {
@@ -133,6 +148,10 @@ func (s *Source[T]) hearOutlet(o *outlet[T]) {
 		s.d.lose(&o.lane, o.handed+1, mux.Drop{Code: mux.CodeLost, Text: t.lost.Error()})
 		s.cause = nil
 	}
+	if o.gone {
+		o.takeBackRefs()
+		s.wanting = false
+	}
 	if n := s.d.dropped - before; n > 0 {
 		s.counts.warn(s.cfg.Logger, "netchan: values dropped with a receiver that has ended",
 			"channel", label(s.cfg.Name), "node", o.node, "values", n, "lost", t.lost)
@@ -145,27 +164,69 @@ func (s *Source[T]) give(l *lane[T], it item[T]) {
 		s.spread(it)
 		return
 	}
-	o := l.o
-	b := o.filling()
-	s.met = s.met[:0]
-	before := len(b.B)
 	s.current = it.v
-	encoded, err := s.writer.Append(b.B, &s.current, &s.env)
-	if err != nil {
+	err := s.encode(l.o)
+	switch {
+	case err == nil:
+		it.refs = len(s.refs) > 0
+		s.d.assign(l, it)
+		l.o.grown()
+	case !l.crowded:
 		s.dropUnsendable(it, err)
-		return
+	case s.cfg.Broadcast:
+		s.d.hold(l, it)
+	default:
+		s.d.back = slices.Insert(s.d.back, 0, it) // it is older than what is there
 	}
-	o.announce(s.met)
-	b.B = encoded
-	s.d.assign(l, it)
-	o.grown(b, before)
+}
+
+// encode appends the current value to the batch of o that is being filled, or to
+// a new one. Where that fails nothing has changed, but that o may be crowded.
+func (s *Source[T]) encode(o *outlet[T]) error {
+	for p := o.filling(); ; p = o.start() {
+		before, size := len(p.B), p.Len()
+		s.met, s.refs, s.out = s.met[:0], s.refs[:0], o
+		encoded, err := s.writer.Append(p.B, &s.current, &s.env)
+		if err != nil {
+			s.table.unrefer(o.session, s.refs)
+			return err
+		}
+		p.B = encoded
+		fits := s.refsFit(p)
+		if p.Count > 0 && (p.Len() > maxBatch || !fits) {
+			// Whole values only: this one opens the next batch, where its channels have
+			// other numbers.
+			if len(s.refs) > 0 {
+				s.table.unrefer(o.session, s.refs)
+				p.B = p.B[:before]
+				continue
+			}
+			next := o.start()
+			next.B = append(next.B, p.B[before:]...)
+			p.B = p.B[:before]
+			p, size = next, 0
+		} else if !fits {
+			s.table.unrefer(o.session, s.refs)
+			p.B = p.B[:before]
+			return errTooManyRefs
+		}
+		for i := range s.refs {
+			p.Refs = append(p.Refs, s.refs[i].wire...)
+		}
+		p.refs = append(p.refs, s.refs...)
+		p.Count++
+		o.queued += p.Len() - size
+		o.announce(s.met)
+		return nil
+	}
 }
 
 // spread encodes it once and gives it to every lane that has room. The ones
 // that have none are lossy: they get it later, unless a newer one comes first.
+// A value with channels is encoded for each: the references differ.
 func (s *Source[T]) spread(it item[T]) {
-	s.met = s.met[:0]
 	s.current = it.v
+	s.met, s.refs, s.out = s.met[:0], s.refs[:0], nil
 	encoded, err := s.writer.Append(s.scratch[:0], &s.current, &s.env)
 	if err != nil {
 		s.dropUnsendable(it, err)
@@ -174,26 +235,37 @@ func (s *Source[T]) spread(it item[T]) {
 	if cap(encoded) <= 4*mux.MaxFrame {
 		s.scratch = encoded
 	}
+	it.refs = len(s.refs) > 0
 	s.unanswered = true // if nobody gets it, no receiver's answer will end a Flush
 	for _, l := range s.d.lanes {
 		if !l.live {
 			continue
 		}
 		s.giveHeld(l)
-		if !l.room() {
-			s.d.hold(l, it)
-			s.unanswered = false
-			continue
-		}
-		o := l.o
 		s.unanswered = false
-		b := o.filling()
-		before := len(b.B)
-		o.announce(s.met)
-		b.B = append(b.B, encoded...)
-		s.d.assign(l, it)
-		o.grown(b, before)
+		switch {
+		case !l.room():
+			s.d.hold(l, it)
+		case it.refs:
+			s.give(l, it)
+		default:
+			l.o.copy(encoded, s.met)
+			s.d.assign(l, it)
+			l.o.grown()
+		}
 	}
+}
+
+// copy appends a value that is encoded, and has no channels in it.
+func (o *outlet[T]) copy(encoded []byte, met []*codec.Schema) {
+	p := o.filling()
+	if p.Count > 0 && p.Len()+len(encoded) > maxBatch {
+		p = o.start()
+	}
+	p.B = append(p.B, encoded...)
+	p.Count++
+	o.queued += len(encoded)
+	o.announce(met)
 }
 
 // giveHeld sends what a lossy lane holds, if there is room now.
@@ -205,35 +277,25 @@ func (s *Source[T]) giveHeld(l *lane[T]) {
 }
 
 // filling is the batch that takes the next value.
-func (o *outlet[T]) filling() *mux.Batch {
+func (o *outlet[T]) filling() *parcel {
 	if n := len(o.queue); n > 0 && o.queue[n-1].Len() < maxBatch {
 		return o.queue[n-1]
 	}
 	return o.start()
 }
 
-func (o *outlet[T]) start() *mux.Batch {
-	b := o.spare
+func (o *outlet[T]) start() *parcel {
+	p := o.spare
 	o.spare = nil
-	if b == nil {
-		b = mux.NewBatch(o.src.hash)
+	if p == nil {
+		p = &parcel{Batch: mux.NewBatch(o.src.hash)}
 	}
-	o.queue = append(o.queue, b)
-	return b
+	o.queue = append(o.queue, p)
+	return p
 }
 
-// grown accounts for a value that was appended to b behind before.
-func (o *outlet[T]) grown(b *mux.Batch, before int) {
-	size := len(b.B) - before
-	if b.Len() > maxBatch && b.Count > 0 {
-		// Whole values only: this one opens the next batch.
-		next := o.start()
-		next.B = append(next.B, b.B[before:]...)
-		b.B = b.B[:before]
-		b = next
-	}
-	b.Count++
-	o.queued += size
+// grown has what was appended handed over, now or when the burst is over.
+func (o *outlet[T]) grown() {
 	if !o.dirty {
 		o.dirty = true
 		o.src.dirty = append(o.src.dirty, o)
@@ -246,7 +308,7 @@ func (o *outlet[T]) grown(b *mux.Batch, before int) {
 
 // handOver gives mux the next batch, if it has none of this stream.
 func (o *outlet[T]) handOver() {
-	for !o.busy && len(o.queue) > 0 && o.queue[0].Count > 0 {
+	for o.hand == nil && len(o.queue) > 0 && o.queue[0].Count > 0 {
 		b := o.queue[0]
 		o.queue[0] = nil
 		o.queue = o.queue[1:]
@@ -255,13 +317,13 @@ func (o *outlet[T]) handOver() {
 		}
 		o.queued -= b.Len()
 		o.handed += uint64(b.Count)
-		o.busy = true
+		o.hand = b
 		for _, schema := range o.schemas {
 			o.out.Schema(schema)
 		}
 		o.schemas = nil
-		o.compress(b)
-		o.out.Send(b)
+		o.compress(b.Batch)
+		o.out.Send(b.Batch)
 	}
 	o.blocked = o.queued >= maxBatch
 }
@@ -278,13 +340,17 @@ func (o *outlet[T]) compress(b *mux.Batch) {
 }
 
 // left says whether mux has written all that was given to o.
-func (o *outlet[T]) left() bool { return len(o.queue) == 0 && !o.busy }
+func (o *outlet[T]) left() bool { return len(o.queue) == 0 && o.hand == nil }
 
-func (o *outlet[T]) recycle(b *mux.Batch) {
-	o.busy = false
-	if o.spare == nil {
-		b.Reset()
-		o.spare = b
+// recycle takes the batch back that mux had.
+func (o *outlet[T]) recycle() {
+	p := o.hand
+	o.hand = nil
+	if o.spare == nil && p != nil {
+		p.Reset()
+		clear(p.refs)
+		p.refs = p.refs[:0]
+		o.spare = p
 	}
 }
 

@@ -41,7 +41,20 @@ func (s *Sink[T]) serve(in *mux.In) {
 		accept.Flags |= flagLossy
 	}
 	in.Accept(accept)
+	if s.cfg.enter != nil && !s.cfg.enter(in) {
+		s.leave(u, false)
+		return
+	}
 	err = s.receive(u, reader, s.table.typesOf(in.Session()))
+	switch err {
+	case errUserClosed:
+		s.conclude(err)
+	case errCollected:
+		select {
+		case <-s.ending.Done():
+		case <-in.Done():
+		}
+	}
 	clean := err == io.EOF && in.Clean()
 	if broken := (*ProtocolError)(nil); errors.As(err, &broken) {
 		s.counts.warn(s.cfg.Logger, "netchan: a sender's stream has ended", "channel", label(s.cfg.Name),
@@ -66,6 +79,9 @@ func (s *Sink[T]) mismatch(in *mux.In, err error) {
 	if len(s.odd) >= maxSenders {
 		clear(s.odd)
 	}
+	if s.odd == nil {
+		s.odd = make(map[mux.ID]bool)
+	}
 	s.odd[id] = true
 	s.mu.Unlock()
 	if known {
@@ -81,6 +97,9 @@ func (s *Sink[T]) mismatch(in *mux.In, err error) {
 func (s *Sink[T]) receive(u *use, reader decoder[T], types *codec.Schemas) error {
 	p := pusher[T]{s: s, u: u, reader: reader}
 	p.env.Schema = types.Find
+	p.refs.table = s.table
+	p.env.Chan = p.refs.claim
+	defer p.refs.close()
 	defer p.close()
 	for {
 		f, err := u.in.Next()
@@ -97,6 +116,12 @@ func (s *Sink[T]) receive(u *use, reader decoder[T], types *codec.Schemas) error
 			}
 			p.skip(mux.CodeTooLarge, fmt.Sprintf("a value of %d bytes", f.Size))
 			s.unlock()
+			p.refs.close()
+			continue
+		case mux.KindRefs:
+			if err := p.refs.read(u.in.Session(), f.Body); err != nil {
+				return s.protocol(u, err)
+			}
 			continue
 		case mux.KindSchema:
 			schema, kept, err := types.Learn(f.Body)
@@ -108,8 +133,6 @@ func (s *Sink[T]) receive(u *use, reader decoder[T], types *codec.Schemas) error
 					"node", s.table.nodeName(u.in.Session()), "type", schema, "kept", codec.MaxTypes)
 			}
 			continue
-		case mux.KindRefs:
-			return s.protocol(u, errors.New("references to channels, which no value here has"))
 		}
 		if f.Hash != u.in.Open().Hash {
 			return s.protocol(u, errors.New("values of another schema than the stream's"))
@@ -135,6 +158,7 @@ func (s *Sink[T]) receive(u *use, reader decoder[T], types *codec.Schemas) error
 		err = p.push(f.Count)
 		s.unlock()
 		p.close()
+		p.refs.close()
 		if err != nil {
 			return err
 		}
@@ -186,11 +210,12 @@ type pusher[T any] struct {
 	c      conduit[T] // while values are pushed
 	reader decoder[T]
 	env    codec.ReadEnv
-	body   []byte  // what is left of the frame
-	buffer *[]byte // that body is in, if the frame was compressed
-	v      T       // the value that was read last
-	bad    error   // or why it can't be had
-	n      uint64  // pushed since the last note
+	refs   arrivals // of the frame's values
+	body   []byte   // what is left of the frame
+	buffer *[]byte  // that body is in, if the frame was compressed
+	v      T        // the value that was read last
+	bad    error    // or why it can't be had
+	n      uint64   // pushed since the last note
 }
 
 // open makes f the frame that is read.
@@ -251,11 +276,14 @@ func (p *pusher[T]) read() error {
 }
 
 // push has frame push into the channel, which it holds for so long.
-func (p *pusher[T]) push(count int) error {
+func (p *pusher[T]) push(count int) (err error) {
 	p.c = p.s.grip.conduit()
 	defer func() { p.c = nil }()
+	if p.s.cfg.travelled {
+		defer p.s.recovered(&err)
+	}
 	if p.c == nil {
-		return errGone
+		return errCollected
 	}
 	return p.frame(count)
 }
@@ -308,6 +336,9 @@ func (p *pusher[T]) wait() (bool, error) {
 	if p.u.lossy {
 		return p.makeRoom(), nil
 	}
+	if s.cfg.travelled {
+		return p.patiently()
+	}
 	if p.c.send(&p.v, &quit{done: p.u.in.Done(), replaced: p.u.replaced, stop: s.stop}) {
 		return true, nil
 	}
@@ -321,6 +352,7 @@ func (p *pusher[T]) skip(code mux.Code, text string) {
 	s.mu.Lock()
 	p.u.drop(p.u.next, code, text)
 	s.k.note(p.u, 1, true)
+	s.openGates()
 	s.mu.Unlock()
 	if code != mux.CodeLossy {
 		s.counts.dropped.Add(1)

@@ -23,6 +23,7 @@ func (p *pusher[T]) note() {
 	s.counts.received.Add(p.n)
 	s.mu.Lock()
 	s.k.note(p.u, p.n, false)
+	s.openGates()
 	s.mu.Unlock()
 	p.n = 0
 	p.settle()

@@ -3,6 +3,7 @@ package chanref
 import (
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 
@@ -21,6 +22,8 @@ type SinkConfig struct {
 	// among those that done is true for; nil: none are.
 	Others func(done func(mux.ID) bool) bool
 	Ended  func() // called once when the sink has ended
+
+	arrived
 }
 
 // A Sink takes values from streams into a local channel, which it owns: it
@@ -46,9 +49,11 @@ type Sink[T any] struct {
 	mu      sync.Mutex // guards what follows
 	k       intake
 	uses    map[mux.ID]*use
-	closed  map[mux.ID]bool // senders that have closed
-	odd     map[mux.ID]bool // senders of another type
-	last    bool            // no sender is awaited any more
+	closed  map[mux.ID]bool   // senders that have closed
+	odd     map[mux.ID]bool   // senders of another type
+	pushed  map[mux.ID]uint64 // by senders that have left: the last number
+	gates   []*gate           // who waits for what others have sent
+	last    bool              // no sender is awaited any more
 	ticking bool
 	ended   bool
 	err     error
@@ -67,10 +72,10 @@ func newSink[T any](t *Table, g grip[T], c conduit[T], o *object, e elements[T],
 		stop:   make(chan struct{}),
 		push:   make(chan struct{}, 1),
 		uses:   make(map[mux.ID]*use),
-		closed: make(map[mux.ID]bool),
-		odd:    make(map[mux.ID]bool),
 	}
-	index(o, s.ending)
+	if !cfg.hidden {
+		index(o, s.ending)
+	}
 	if s.size > 0 {
 		s.vals = make([]T, s.size+1)
 	}
@@ -130,6 +135,7 @@ func (s *Sink[T]) leave(u *use, clean bool) {
 	if !s.ended {
 		u.keeps = false // nobody will hear what comes back: it stays to be read
 	}
+	s.remember(u.end, u.next-1)
 	upTo, replaced := u.next-1, s.uses[u.end] != u
 	if !replaced {
 		delete(s.uses, u.end)
@@ -139,9 +145,16 @@ func (s *Sink[T]) leave(u *use, clean bool) {
 		if len(s.closed) >= maxSenders {
 			clear(s.closed)
 		}
+		if s.closed == nil {
+			s.closed = make(map[mux.ID]bool)
+		}
 		s.closed[u.end] = true
 	}
 	s.mu.Unlock()
+	if s.cfg.travelled && !replaced {
+		s.left(clean)
+		return
+	}
 	if replaced {
 		// What was pushed stays to be read, so it counts as taken.
 		s.ack(u, true)
@@ -172,7 +185,7 @@ func (s *Sink[T]) Evaluate() {
 	}
 	s.ended = true
 	s.mu.Unlock()
-	s.finish()
+	s.finish(true)
 }
 
 // Last has the channel closed as soon as no sender is connected.
@@ -193,16 +206,16 @@ func (s *Sink[T]) Out(id mux.ID) bool {
 
 // finish closes the channel. ended is set, so no use comes any more; the push
 // token is not given back.
-func (s *Sink[T]) finish() {
+func (s *Sink[T]) finish(closes bool) {
 	s.table.removeSink(s)
 	close(s.stop)
 	s.push <- struct{}{}
-	s.closeChan()
+	s.closeChan(closes)
 }
 
-func (s *Sink[T]) closeChan() {
-	if c := s.grip.conduit(); c != nil {
-		c.close()
+func (s *Sink[T]) closeChan(closes bool) {
+	if c := s.grip.conduit(); c != nil && closes {
+		s.close(c)
 	}
 	clear(s.vals)
 	s.mu.Lock()
@@ -225,7 +238,7 @@ func (s *Sink[T]) Abort(err error) {
 	s.ended, s.err = true, err
 	uses := slices.Collect(maps.Values(s.uses))
 	s.mu.Unlock()
-	s.finish()
+	s.finish(!s.cfg.borrowed)
 	for _, u := range uses {
 		s.mu.Lock()
 		st := mux.Stop{Code: mux.CodeShutdown, Text: err.Error(), UpTo: u.next - 1}
@@ -241,7 +254,10 @@ func (s *Sink[T]) Abort(err error) {
 func (s *Sink[T]) Close() { s.End(nil) }
 
 // End is Close for a reason: Err is err.
-func (s *Sink[T]) End(err error) {
+func (s *Sink[T]) End(err error) { s.endWith(nil, err) }
+
+// endWith is End with the channel given, where it was collected.
+func (s *Sink[T]) endWith(c conduit[T], err error) {
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
@@ -254,10 +270,14 @@ func (s *Sink[T]) End(err error) {
 	s.table.removeSink(s)
 	close(s.stop)
 	s.push <- struct{}{}
-	c := s.grip.conduit()
+	if c == nil {
+		c = s.grip.conduit()
+	}
 
 	s.mu.Lock()
-	s.k.settle(s.k.pushed, s.held())
+	if c != nil {
+		s.k.settle(s.k.pushed, uint64(c.len()))
+	}
 	s.k.frozen = true
 	s.mu.Unlock()
 	stay, stops := s.takeBack(c, uses)
@@ -268,7 +288,7 @@ func (s *Sink[T]) End(err error) {
 	for i := range stay {
 		c.trySend(&stay[i]) // has room: it was there before
 	}
-	s.closeChan()
+	s.closeChan(!s.cfg.borrowed)
 }
 
 // takeBack empties the channel, for the holder of push. It returns the values
@@ -311,12 +331,13 @@ func empty[T any](c conduit[T]) (held []T) {
 	return held
 }
 
-// held is how many values lie in the channel; none once it was collected.
+// held is how many values lie in the channel. Once it was collected nobody takes
+// any more: it is more than there can be then.
 func (s *Sink[T]) held() uint64 {
 	if c := s.grip.conduit(); c != nil {
 		return uint64(c.len())
 	}
-	return 0
+	return math.MaxUint64
 }
 
 // Done is closed when the sink has ended and its channel is closed.

@@ -23,6 +23,8 @@ type SourceConfig struct {
 	Logger     *slog.Logger
 	Refused    func(mux.Refuse) // called on the source's goroutine when an end refuses or stops a stream
 	Ended      func()           // called once, on the source's goroutine, when it has ended
+
+	travelled
 }
 
 // A Source gives out what a local channel holds. All methods may be called by
@@ -30,7 +32,7 @@ type SourceConfig struct {
 type Source[T any] struct {
 	cfg    SourceConfig
 	table  *Table
-	c      conduit[T]
+	grip   grip[T]
 	writer encoder[T]
 	hash   [16]byte
 	schema []byte
@@ -38,16 +40,20 @@ type Source[T any] struct {
 
 	wake    chan struct{} // capacity 1: something is in the inbox
 	pending atomic.Bool   // the same, cheap to look at between two values
+	resting atomic.Bool   // lone: nap when there is nothing to do
 	ending  *Ending
 	counts  sourceCounts
 
-	mu    sync.Mutex // guards what follows: the inbox
-	told  []*outlet[T]
-	calls []func()              // run on the source's goroutine
-	ended bool                  // the goroutine reads the inbox no more
-	known map[mux.Target]string // receivers that should be there, and their nodes' names
+	mu      sync.Mutex // guards what follows: the inbox
+	told    []*outlet[T]
+	calls   []func()              // run on the source's goroutine
+	asks    []chan<- uint64       // who wants to know how many values there were
+	ended   bool                  // the goroutine reads the inbox no more
+	napping bool                  // there is no goroutine: who has something for it starts one
+	known   map[mux.Target]string // receivers that should be there, and their nodes' names
 
-	// Owned by the source's goroutine.
+	// Owned by the source's goroutine; while that is away, by who holds mu.
+	c          conduit[T] // nil while the goroutine is away, and once the channel was collected
 	d          dispatch[T]
 	seq        uint64 // values taken, from the channel or by Deliver
 	fromC      uint64 // of those, from the channel
@@ -67,22 +73,28 @@ type Source[T any] struct {
 	scratch    []byte                  // a broadcast value's bytes
 	met        []*codec.Schema         // schemas that the value being encoded needs
 	env        codec.WriteEnv
-	cause      error // while a lane is lost: why
-	spoiled    error // why a value was dropped that no Flush has covered
-	unanswered bool  // a value was dropped here, which may end a Flush
+	out        *outlet[T] // that the value being encoded is for
+	refs       []outRef   // of the channels in it
+	base       uint64     // lone: numbers given so far
+	holes      uint64     // lone: values since then that could not be sent
+	skipped    bool       // lone: the home does not know yet that it waits for such in vain
+	wanting    bool       // lone: a stream was asked for
+	cause      error      // while a lane is lost: why
+	spoiled    error      // why a value was dropped that no Flush has covered
+	unanswered bool       // a value was dropped here, which may end a Flush
 }
 
 // NewSource starts a source for c, which must not be nil. The table t finds it
 // until it ends.
 func NewSource[T any](t *Table, c <-chan T, w *codec.Writer[T], cfg SourceConfig) *Source[T] {
-	both := bothWays(c)
-	return newSource(t, chanOf[T]{both}, objectOf(both), w, cfg)
+	both := chanOf[T]{bothWays(c)}
+	return newSource[T](t, both, both, objectOf(both.c), w, cfg)
 }
 
-func newSource[T any](t *Table, c conduit[T], o *object, w encoder[T], cfg SourceConfig) *Source[T] {
+func newSource[T any](t *Table, g grip[T], c conduit[T], o *object, w encoder[T], cfg SourceConfig) *Source[T] {
 	schema := w.Schema()
 	s := &Source[T]{
-		cfg: cfg, table: t, c: c, writer: w,
+		cfg: cfg, table: t, grip: g, c: c, writer: w,
 		hash: schema.Hash(), schema: schema.Bytes(), text: schema.String(),
 		wake:    make(chan struct{}, 1),
 		waiting: make(map[uint64]*delivery[T]),
@@ -90,15 +102,25 @@ func newSource[T any](t *Table, c conduit[T], o *object, w encoder[T], cfg Sourc
 		d:       dispatch[T]{broadcast: cfg.Broadcast, atMostOnce: cfg.AtMostOnce},
 	}
 	s.ending = newEnding(s.Flush)
-	index(o, s.ending)
+	if !cfg.hidden {
+		index(o, s.ending)
+	}
+	if schema.Channels() {
+		s.env.Chan = s.refer
+	}
 	s.env.Met = func(m *codec.Schema) { s.met = append(s.met, m) }
 	s.d.resolve = s.resolve
-	if !t.addSource(s) {
+	if cfg.asleep {
+		s.c, s.napping = nil, true
+	}
+	if !t.addSource(s, !cfg.asleep) {
 		s.aborted = ErrClosed
 		s.end()
 		return s
 	}
-	go s.run()
+	if !cfg.asleep {
+		go s.run()
+	}
 	return s
 }
 
@@ -122,6 +144,12 @@ func (s *Source[T]) run() {
 		if s.pending.Load() || s.over() {
 			continue
 		}
+		if s.cfg.lone && s.wants() {
+			continue
+		}
+		if s.cfg.naps && s.nap() {
+			return
+		}
 		if !s.canTake() {
 			<-s.wake
 		} else if v, got, closed := s.c.recv(s.wake); got || closed {
@@ -137,6 +165,7 @@ func (s *Source[T]) hear() {
 	told, calls := s.told, s.calls
 	s.told, s.calls = nil, nil
 	s.mu.Unlock()
+	s.tellAsks()
 	for _, o := range told {
 		s.hearOutlet(o)
 	}
@@ -156,6 +185,7 @@ func (s *Source[T]) call(f func()) bool {
 		return false
 	}
 	s.calls = append(s.calls, f)
+	s.rouse()
 	s.mu.Unlock()
 	s.poke()
 	return true
@@ -187,6 +217,9 @@ func (s *Source[T]) pump() {
 		if !s.mayTake() {
 			return
 		}
+		if s.c == nil {
+			return
+		}
 		v, got, closed := s.c.tryRecv()
 		if !got && !closed || !s.count(got) {
 			return
@@ -214,6 +247,7 @@ func (s *Source[T]) count(ok bool) bool {
 	}
 	s.fromC++
 	s.seq++
+	s.cfg.use()
 	for _, f := range s.flushes {
 		f.reached(s.fromC, s.seq)
 	}
@@ -226,7 +260,7 @@ func (s *Source[T]) mayTake() bool {
 
 // canTake says whether the next value may come from the channel.
 func (s *Source[T]) canTake() bool {
-	if !s.mayTake() || len(s.d.back) > 0 || len(s.deliveries) > 0 && s.deliveries[0].after <= s.fromC {
+	if s.c == nil || !s.mayTake() || len(s.d.back) > 0 || len(s.deliveries) > 0 && s.deliveries[0].after <= s.fromC {
 		return false
 	}
 	_, ok := s.lane()
@@ -247,7 +281,12 @@ func (s *Source[T]) lane() (*lane[T], bool) {
 }
 
 // held is how many values lie in the channel.
-func (s *Source[T]) held() uint64 { return uint64(s.c.len()) }
+func (s *Source[T]) held() uint64 {
+	if s.c == nil {
+		return 0
+	}
+	return uint64(s.c.len())
+}
 
 // ID is the end's ID.
 func (s *Source[T]) ID() mux.ID { return s.cfg.ID }

@@ -23,7 +23,7 @@ func (s *Source[T]) over() bool {
 	if len(s.d.back) > 0 || len(s.deliveries) > 0 || s.awaited() {
 		return false
 	}
-	if !s.closed { // the program may have closed the channel before it detached
+	if !s.closed && s.c != nil { // the program may have closed the channel before it detached
 		if _, got, closed := s.c.tryRecv(); got {
 			s.late()
 		} else {
@@ -53,6 +53,9 @@ const lingerTime = 2 * time.Second
 func (s *Source[T]) toldAll() bool {
 	if s.linger {
 		return true
+	}
+	if s.cfg.lone && len(s.d.lanes) == 0 {
+		return false // the close is told over a stream that is asked for
 	}
 	s.mu.Lock()
 	missing := s.cfg.Knows && s.known == nil
@@ -90,13 +93,17 @@ func (s *Source[T]) end() {
 	if err == nil {
 		err = ErrClosed
 	}
-	if s.aborted == nil && s.closed {
+	if s.aborted == nil && s.closed && !s.cfg.hidden && !s.cfg.lone {
 		s.table.farewells.add(s.open()) // first: from here on Connect says no
 	}
 	s.mu.Lock()
 	s.ended = true
 	calls := s.calls
 	s.calls, s.told = nil, nil
+	for _, ask := range s.asks {
+		ask <- 0 // nothing of ours is still to come
+	}
+	s.asks = nil
 	s.mu.Unlock()
 	for _, f := range calls {
 		f() // what they ask for is answered below
@@ -113,6 +120,8 @@ func (s *Source[T]) end() {
 		} else {
 			s.d.lose(&o.lane, o.handed+1, gone)
 		}
+		o.takeBackRefs()
+		o.gone = true
 		o.out.Close(s.aborted == nil && s.closed)
 	}
 	for _, it := range s.d.back {
@@ -138,10 +147,13 @@ func (s *Source[T]) end() {
 	storeCounts(&s.counts, &s.d, s.seq)
 	s.counts.inFlight.Store(uint64(inFlight))
 	s.ending.end(err)
-	if !s.closed {
-		s.table.drains.add(drainOf(s.c.weakly(), s.late))
+	if s.c != nil {
+		weak := s.c.weakly()
+		s.grip, s.c = weak, nil // the program's alone from here on
+		if !s.closed && !s.cfg.borrowed {
+			s.table.drains.add(drainOf(weak, s.late))
+		}
 	}
-	s.c = nil // the program's alone from here on
 	if lost := int(s.d.dropped-dropped) + len(s.deliveries); lost > 0 {
 		s.cfg.Logger.Warn("netchan: values dropped when a sender ended", "channel", label(s.cfg.Name), "values", lost, "reason", err)
 	}

@@ -1,6 +1,7 @@
 package chanref
 
 import (
+	"encoding/hex"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -13,9 +14,14 @@ import (
 // what a node's sessions call; its methods may be called by several goroutines
 // at once.
 type Table struct {
-	nodeName func(*mux.Session) string
-	ticks    ticker
-	running  sync.WaitGroup // the sources' goroutines, and the clock's
+	net     Net
+	log     *slog.Logger
+	maxRefs int // MaxRefs
+	refs    refTable
+	keeper  keeper
+	closing chan struct{} // closed by Close
+	ticks   ticker
+	running sync.WaitGroup // the sources' goroutines, and the clock's
 
 	drains    drains
 	farewells farewells
@@ -43,22 +49,41 @@ type sinkEnd interface {
 	Abort(err error)
 }
 
-// NewTable returns an empty table. nodeName names the node at the other side
-// of a session, for logs and errors.
-func NewTable(nodeName func(*mux.Session) string) *Table {
+// A Net is the nodes, as a table sees them. Its methods may be called by several
+// goroutines at once, and do not block.
+type Net interface {
+	// Self is this node.
+	Self() Node
+	// Node is the one at the other side of a session.
+	Node(s *mux.Session) Node
+	// Reach calls then with a session with a node, when there is one; with nil when
+	// that can't be reached straight, or is not known. It tries once, and not for long.
+	Reach(n Node, then func(s *mux.Session))
+}
+
+// NewTable returns an empty table.
+func NewTable(net Net, log *slog.Logger) *Table {
 	t := &Table{
-		nodeName: nodeName,
-		sources:  make(map[mux.ID]sourceEnd),
-		sinks:    make(map[mux.ID]sinkEnd),
-		away:     make(map[*mux.Session]bool),
+		net:     net,
+		log:     log,
+		maxRefs: MaxRefs,
+		closing: make(chan struct{}),
+		sources: make(map[mux.ID]sourceEnd),
+		sinks:   make(map[mux.ID]sinkEnd),
+		away:    make(map[*mux.Session]bool),
 	}
 	t.ticks.init(&t.running)
+	t.refs.init()
+	t.keeper.t = t
 	return t
 }
 
 // Serve brings one incoming use to the sink that it is for.
 func (t *Table) Serve(in *mux.In) {
 	target := in.Open().Target
+	if t.serveRef(in) {
+		return
+	}
 	t.mu.Lock()
 	end := t.sinks[target.ID]
 	if target.ID == (mux.ID{}) {
@@ -72,6 +97,7 @@ func (t *Table) Serve(in *mux.In) {
 	t.mu.Unlock()
 	if end == nil {
 		in.Refuse(mux.CodeNoSuch, "no such receiving end")
+		t.strange(in.Session(), target)
 		return
 	}
 	end.serve(in)
@@ -79,6 +105,9 @@ func (t *Table) Serve(in *mux.In) {
 
 // Attach has the source that a peer asks for open a stream to the asking end.
 func (t *Table) Attach(s *mux.Session, a mux.Attach) {
+	if t.attachRef(s, a) {
+		return
+	}
 	t.mu.Lock()
 	end := t.sources[a.Target.ID]
 	if a.Target.ID == (mux.ID{}) {
@@ -97,7 +126,17 @@ func (t *Table) Attach(s *mux.Session, a mux.Attach) {
 	if open, ok := t.farewells.of(a.Target.ID); ok {
 		open.Target = target
 		s.Open(open, deaf{}).Close(true)
+	} else if end == nil {
+		t.strange(s, a.Target)
 	}
+}
+
+func (t *Table) nodeName(s *mux.Session) string {
+	n := t.net.Node(s)
+	if n.Name == "" {
+		return hex.EncodeToString(n.ID[:4])
+	}
+	return n.Name
 }
 
 // Away says that the peer of a session can't be reached just now, or can again:
@@ -131,6 +170,7 @@ func (t *Table) Ended(s *mux.Session) {
 	t.mu.Lock()
 	delete(t.away, s)
 	t.mu.Unlock()
+	t.lost(s)
 }
 
 func (t *Table) typesOf(s *mux.Session) *codec.Schemas {
@@ -144,6 +184,9 @@ func (t *Table) typesOf(s *mux.Session) *codec.Schemas {
 // Close ends every source and sink with err, and waits for their goroutines.
 func (t *Table) Close(err error) {
 	t.mu.Lock()
+	if !t.closed {
+		close(t.closing)
+	}
 	t.closed = true
 	sources, sinks := t.sources, t.sinks
 	t.sources, t.sinks = nil, nil
@@ -155,18 +198,25 @@ func (t *Table) Close(err error) {
 		e.Abort(err)
 	}
 	t.ticks.close()
+	t.keeper.close()
 	t.running.Wait()
 }
 
-func (t *Table) addSource(e sourceEnd) bool {
+// addSource notes a source, and its goroutine if it has one.
+func (t *Table) addSource(e sourceEnd, runs bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.closed {
 		t.sources[e.ID()] = e
-		t.running.Add(1)
+		if runs {
+			t.running.Add(1)
+		}
 	}
 	return !t.closed
 }
+
+// start notes that a goroutine begins.
+func (t *Table) start() { t.running.Add(1) }
 
 func (t *Table) removeSource(e sourceEnd) {
 	t.mu.Lock()

@@ -35,8 +35,10 @@ func (w weakOf[T]) conduit() conduit[T] {
 	if o == nil {
 		return nil
 	}
-	return chanOf[T]{*(*chan T)(unsafe.Pointer(&o))}
+	return chanOfObject[T](o)
 }
+
+func (w weakOf[T]) again(o *object) conduit[T] { return chanOfObject[T](o) }
 
 // weakBoxed is a weak grip on a channel of the bidirectional type typ.
 type weakBoxed struct {
@@ -49,5 +51,7 @@ func (w weakBoxed) conduit() conduit[reflect.Value] {
 	if o == nil {
 		return nil
 	}
-	return &boxedChan{chanAt(o, w.typ)}
+	return w.again(o)
 }
+
+func (w weakBoxed) again(o *object) conduit[reflect.Value] { return &boxedChan{chanAt(o, w.typ)} }

@@ -1,0 +1,248 @@
+package chanref
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/matveynator/netchan/mux"
+)
+
+// arrived is what a SinkConfig says of the sink of a channel that was in a value.
+// The zero value is that of any other.
+type arrived struct {
+	// travelled: the sink does not keep the channel alive, and its first sender that
+	// closes ends it.
+	travelled bool
+	borrowed  bool               // the channel is the program's: only what a sender closed is closed
+	hidden    bool               // the channel's Ending is another one
+	enter     func(*mux.In) bool // may wait until a sender may begin; false: never. nil: at once
+	gone      func()             // the last stream was ended by its sender, which has not closed
+	over      func(err error)    // the channel was closed by a sender (nil), or by the program
+}
+
+// refSink is the sink of a channel that travelled.
+type refSink interface {
+	sinkEnd
+	End(err error)
+	Done() <-chan struct{}
+	Err() error
+	Stats() SinkStats
+	Ending() *Ending
+
+	// gate is open when all that end has sent up to number was pushed; pass opens it
+	// sooner.
+	gate(end mux.ID, number uint64) *gate
+	pass(g *gate)
+	// handBack ends a sink whose channel, o, was dropped by the program: what lies in
+	// it goes back to its senders.
+	handBack(o *object)
+	// abandon ends one whose channel nobody can read any more, and does not close it. What is
+	// not known to be taken was not.
+	abandon(why string)
+}
+
+// Ending is what tells of the sink's end.
+func (s *Sink[T]) Ending() *Ending { return s.ending }
+
+// errUserClosed ends the sink of a channel that the program has closed itself.
+var errUserClosed = fmt.Errorf("the receiving program has closed the channel: %w", ErrClosed)
+
+// recovered turns the panic of a send on a closed channel into an error.
+func (s *Sink[T]) recovered(err *error) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	if e, ok := r.(runtime.Error); !ok || !strings.Contains(e.Error(), "closed channel") {
+		panic(r)
+	}
+	*err = errUserClosed
+}
+
+// close closes the channel, unless the program has.
+func (s *Sink[T]) close(c conduit[T]) {
+	if s.cfg.borrowed {
+		var err error
+		defer s.recovered(&err)
+	}
+	c.close()
+}
+
+// left is what follows when a stream of a channel that travelled has ended.
+func (s *Sink[T]) left(clean bool) {
+	s.mu.Lock()
+	ended, last := s.ended, len(s.uses) == 0
+	s.mu.Unlock()
+	switch {
+	case ended:
+	case clean:
+		s.conclude(nil)
+	case last && s.cfg.gone != nil:
+		s.cfg.gone()
+	}
+}
+
+// conclude ends the sink because a sender has closed the channel, or the program
+// has (err is errUserClosed then): what others still send comes too late.
+func (s *Sink[T]) conclude(err error) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended, s.err = true, err
+	uses := make([]*use, 0, len(s.uses))
+	for _, u := range s.uses {
+		uses = append(uses, u)
+	}
+	s.mu.Unlock()
+	s.finish(err == nil)
+	for _, u := range uses {
+		s.stopLate(u)
+	}
+	if s.cfg.over != nil {
+		s.cfg.over(err)
+	}
+}
+
+// stopLate ends a use of a channel that was closed. What was pushed stays to be read, so it
+// counts as taken.
+func (s *Sink[T]) stopLate(u *use) {
+	s.mu.Lock()
+	st := mux.Stop{Code: mux.CodeClosed, Text: "the channel was closed", UpTo: u.next - 1}
+	s.mu.Unlock()
+	s.ack(u, true)
+	u.in.Stop(st)
+}
+
+// How a push to a channel that travelled waits: for long at first, then again and
+// again for a moment, so that a reader that left pins nothing, and one that polls
+// is met.
+const (
+	pushFirst = time.Second
+	pushAgain = 10 * time.Millisecond
+	pauseMost = 100 * time.Millisecond
+)
+
+// patiently waits for room in a channel that travelled.
+func (p *pusher[T]) patiently() (bool, error) {
+	s := p.s
+	wait, pause := pushFirst, time.Millisecond
+	late := time.NewTimer(wait)
+	defer late.Stop()
+	for {
+		q := quit{done: p.u.in.Done(), replaced: p.u.replaced, stop: s.stop, late: late.C}
+		if p.c.send(&p.v, &q) {
+			return true, nil
+		}
+		p.c = nil
+		late.Reset(pause)
+		select {
+		case <-late.C:
+		case <-q.done:
+			return false, errGone
+		case <-q.replaced:
+			return false, errGone
+		case <-q.stop:
+			return false, errGone
+		}
+		if p.c = s.grip.conduit(); p.c == nil {
+			return false, errCollected
+		}
+		pause = min(2*pause, pauseMost)
+		late.Reset(pushAgain)
+	}
+}
+
+// A gate waits until what another sender has sent was pushed.
+type gate struct {
+	end    mux.ID
+	number uint64
+	open   chan struct{}
+}
+
+// remember notes how far a sender got that leaves. s.mu is held.
+func (s *Sink[T]) remember(end mux.ID, number uint64) {
+	if !s.cfg.travelled || !s.cfg.borrowed {
+		return
+	}
+	if s.pushed == nil || len(s.pushed) >= maxSenders {
+		s.pushed = make(map[mux.ID]uint64)
+	}
+	s.pushed[end] = max(s.pushed[end], number)
+	s.openGates()
+}
+
+// openGates opens those whose time has come. s.mu is held.
+func (s *Sink[T]) openGates() {
+	if len(s.gates) == 0 {
+		return
+	}
+	left := s.gates[:0]
+	for _, g := range s.gates {
+		if !s.passed(g) {
+			left = append(left, g)
+			continue
+		}
+		close(g.open)
+	}
+	s.gates = left
+}
+
+func (s *Sink[T]) passed(g *gate) bool {
+	u := s.uses[g.end]
+	return s.pushed[g.end] >= g.number || u != nil && u.next-1 >= g.number
+}
+
+func (s *Sink[T]) pass(g *gate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.gates, g); i >= 0 {
+		s.gates = slices.Delete(s.gates, i, i+1)
+		close(g.open)
+	}
+}
+
+func (s *Sink[T]) gate(end mux.ID, number uint64) *gate {
+	g := &gate{end: end, number: number, open: make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gates = append(s.gates, g)
+	s.openGates()
+	return g
+}
+
+func (s *Sink[T]) handBack(o *object) { s.endWith(s.grip.again(o), errDropped) }
+
+func (s *Sink[T]) abandon(why string) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended, s.err = true, errDropped
+	uses := make([]*use, 0, len(s.uses))
+	for _, u := range s.uses {
+		uses = append(uses, u)
+	}
+	s.mu.Unlock()
+	s.finish(false)
+	for _, u := range uses {
+		s.ack(u, true)
+		s.mu.Lock()
+		st := mux.Stop{Code: mux.CodeClosed, Text: why, UpTo: u.taken}
+		s.mu.Unlock()
+		u.in.Stop(st)
+	}
+}
+
+// errCollected is found where a channel is to be pushed to that was collected;
+// whoever collects what is left will end the sink.
+var errCollected = errors.New("the channel was dropped by the program")
+
+// errDropped is why a sink has ended whose channel nobody can read any more.
+var errDropped = fmt.Errorf("the receiving program has dropped the channel: %w", ErrClosed)

@@ -1,0 +1,277 @@
+package chanref
+
+import (
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/matveynator/netchan/mux"
+)
+
+// How often a table looks after channels that travelled, and when.
+const (
+	keepFirst = 10 * time.Millisecond  // the pause after something was done
+	keepLast  = 100 * time.Millisecond // and the longest
+	napAfter  = time.Second            // a proxy that was idle for so long needs no goroutine
+	busyMost  = 10_000                 // and beyond so many with one, sooner
+	scanEvery = 100 * time.Millisecond // how often idle ones are looked for
+	peekShare = 100                    // one that naps is looked at each 1/100 of the time it was idle
+	peeksMost = 200_000                // looks a second, about
+)
+
+// A keeper looks after the channels of a table that travelled: it does what is to be
+// done when the program has dropped one, sends proxies to nap, and wakes them. Its
+// goroutine is there only while there are such channels.
+//
+// What the garbage collector calls may not touch anything that belongs to a
+// table but the lists here.
+type keeper struct {
+	t *Table
+
+	mu      sync.Mutex // guards what follows
+	running bool
+	closed  bool
+	crowd   bool // somebody waits until a peer holds fewer channels
+	dropped []*ownChan
+	back    []handed
+	naps    []*napper
+}
+
+// handed is a proxy whose channel the program has dropped.
+type handed struct {
+	p *proxy
+	o *object
+}
+
+// napper is a proxy to send on whose goroutine is away.
+type napper struct {
+	p     *proxy
+	since time.Time
+	at    time.Time // to be looked at
+}
+
+// collected and handBack are called by the garbage collector.
+func (k *keeper) collected(c *ownChan) {
+	k.mu.Lock()
+	k.dropped = append(k.dropped, c)
+	k.mu.Unlock()
+}
+
+func (k *keeper) handBack(p *proxy, o *object) {
+	k.mu.Lock()
+	k.back = append(k.back, handed{p, o})
+	k.mu.Unlock()
+}
+
+func (k *keeper) napping(p *proxy) {
+	now := time.Now()
+	k.mu.Lock()
+	k.naps = append(k.naps, &napper{p: p, since: now, at: now.Add(keepFirst)})
+	k.mu.Unlock()
+}
+
+func (k *keeper) crowded() {
+	k.mu.Lock()
+	k.crowd = true
+	k.mu.Unlock()
+}
+
+// start has the goroutine run, if it does not.
+func (k *keeper) start() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.running || k.closed {
+		return
+	}
+	k.running = true
+	k.t.start()
+	go k.run()
+}
+
+func (k *keeper) close() {
+	k.mu.Lock()
+	k.closed = true
+	k.mu.Unlock()
+}
+
+func (k *keeper) run() {
+	defer k.t.running.Done()
+	pause := keepFirst
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	var scanned time.Time
+	for {
+		select {
+		case now := <-timer.C:
+			did := k.collect()
+			did = k.peek(now) || did
+			if now.Sub(scanned) >= scanEvery {
+				scanned = now
+				k.scan(now)
+			}
+			if k.over() {
+				return
+			}
+			if pause = min(2*pause, keepLast); did {
+				pause = keepFirst
+			}
+		case <-k.t.closing:
+			return
+		}
+		timer.Reset(pause)
+	}
+}
+
+// over ends the goroutine when there is nothing left to look after.
+func (k *keeper) over() bool {
+	r := &k.t.refs
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(r.own) > 0 || len(r.byChan) > 0 || len(k.dropped) > 0 || len(k.back) > 0 {
+		return false
+	}
+	k.running = false
+	return true
+}
+
+// collect does what is to be done for channels that the program has dropped.
+func (k *keeper) collect() bool {
+	k.mu.Lock()
+	dropped, back := k.dropped, k.back
+	k.dropped, k.back = nil, nil
+	k.mu.Unlock()
+	for _, c := range dropped {
+		k.t.dropOwn(c)
+	}
+	for _, h := range back {
+		h.p.collected()
+		if h.p.source != nil {
+			h.p.source.handBack(h.o)
+		} else {
+			h.p.sink.handBack(h.o)
+		}
+	}
+	return len(dropped)+len(back) > 0
+}
+
+// dropOwn ends what is left of a channel of ours.
+func (t *Table) dropOwn(c *ownChan) {
+	t.refs.mu.Lock()
+	if t.refs.own[c.id] == c {
+		delete(t.refs.own, c.id)
+	}
+	send, recv := c.send, c.recv
+	var holders []*mux.Session
+	if send != nil {
+		holders = send.die()
+	}
+	var source refSource
+	var sink refSink
+	if send != nil {
+		sink = send.sink
+	}
+	if recv != nil {
+		recv.die()
+		source = recv.source
+	}
+	t.refs.mu.Unlock()
+	for _, s := range holders {
+		s.Gone(send.ref)
+	}
+	if sink != nil {
+		sink.abandon("the receiving program has dropped the channel")
+	}
+	if source != nil {
+		source.Abort(errDropped)
+	}
+}
+
+// peek looks at those that nap, if it is time, and wakes those that have
+// something to do.
+func (k *keeper) peek(now time.Time) (woke bool) {
+	k.mu.Lock()
+	naps := k.naps
+	k.naps = nil
+	k.mu.Unlock()
+	least := keepFirst + time.Duration(len(naps))*time.Second/peeksMost
+	left := naps[:0]
+	for _, n := range naps {
+		if n.at.After(now) {
+			left = append(left, n)
+			continue
+		}
+		if !n.p.source.peek() {
+			woke = true
+			continue
+		}
+		n.at = now.Add(min(max(least, now.Sub(n.since)/peekShare), max(least, keepLast)))
+		left = append(left, n)
+	}
+	clear(naps[len(left):])
+	k.mu.Lock()
+	k.naps = append(left, k.naps...)
+	k.mu.Unlock()
+	return woke
+}
+
+// scan sends proxies to nap that were idle for long enough, and has the garbage
+// collected where peers hold too much.
+func (k *keeper) scan(now time.Time) {
+	r := &k.t.refs
+	var idle []*proxy
+	r.mu.Lock()
+	after := napAfter
+	if n := len(r.proxies); n > busyMost {
+		after = after * busyMost / time.Duration(n)
+	}
+	for _, p := range r.proxies {
+		switch {
+		case p.source == nil:
+		case p.used.Swap(false):
+			p.idle, p.resting = now, false
+		case !p.resting && now.Sub(p.idle) >= after:
+			p.resting = true
+			idle = append(idle, p)
+		}
+	}
+	many := false
+	for s := range r.out.held {
+		many = many || r.out.size(s) >= k.t.maxRefs/2
+	}
+	for _, n := range r.count {
+		many = many || n >= k.t.maxRefs/2
+	}
+	r.mu.Unlock()
+	for _, p := range idle {
+		p.source.rest()
+	}
+	if many {
+		nudge.collect()
+	}
+}
+
+// nudge has the garbage collected now and then while peers hold many channels: what
+// the program has dropped goes sooner.
+var nudge nudger
+
+type nudger struct {
+	mu   sync.Mutex
+	next time.Time
+}
+
+// nudgeShare bounds what it may take: one part in so many of the time.
+const nudgeShare = 10
+
+func (n *nudger) collect() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	start := time.Now()
+	if start.Before(n.next) {
+		return
+	}
+	runtime.GC()
+	end := time.Now()
+	n.next = end.Add(max(keepLast, nudgeShare*end.Sub(start)))
+}

@@ -1,0 +1,255 @@
+package chanref
+
+import (
+	"context"
+	"reflect"
+	"sync/atomic"
+
+	"github.com/matveynator/netchan/mux"
+)
+
+// travelled is what a SourceConfig says of the source of a channel that was in a
+// value. The zero value is that of any other.
+type travelled struct {
+	// lone: it is a proxy's, and has one stream at a time, to the channel's home,
+	// which want is called for when there is something to give. Numbers go on from
+	// one stream to the next.
+	lone bool
+	want func()
+	// naps: its goroutine goes when there is nothing to do, and then holds the
+	// channel weakly; asleep: it begins so.
+	naps, asleep bool
+	borrowed     bool         // the channel is the program's: it is not emptied after the end
+	hidden       bool         // the channel's Ending is another one
+	used         *atomic.Bool // set with each value; may be nil
+	napping      func()       // called when the goroutine goes; may be nil
+}
+
+func (t *travelled) use() {
+	if t.used != nil {
+		t.used.Store(true)
+	}
+}
+
+// refSource is the source of a channel that travelled.
+type refSource interface {
+	sourceEnd
+	asker
+	Close()
+	Flush(ctx context.Context) error
+	Done() <-chan struct{}
+	Err() error
+	Stats() SourceStats
+	Ending() *Ending
+
+	// opening is how a stream of it would begin.
+	opening() mux.Open
+	// number is how many values there were, those in the channel included: or ask
+	// is told.
+	number(ask chan<- uint64) (n uint64, ok bool)
+	// rest has the goroutine nap as soon as there is nothing to do.
+	rest()
+	// peek wakes one that naps if there is something to do. It says whether it
+	// still naps.
+	peek() bool
+	// handBack ends a source whose channel was dropped, when all that is in it, o, was given out.
+	handBack(o *object)
+}
+
+// asker is a source that waits for another's answer: meanwhile it must answer
+// too.
+type asker interface {
+	awaitNumber(answer <-chan uint64) uint64
+	tellAsks()
+}
+
+// Ending is what tells of the source's end.
+func (s *Source[T]) Ending() *Ending { return s.ending }
+
+func (s *Source[T]) opening() mux.Open { return s.open() }
+
+// rouse starts the goroutine again, if it is away. s.mu is held.
+func (s *Source[T]) rouse() {
+	if !s.napping || s.ended {
+		return
+	}
+	s.napping = false
+	s.c = s.grip.conduit() // nil: it was collected, and will be handed back
+	s.table.start()
+	go s.run()
+}
+
+// wants asks for a stream where a lone source needs one, and gives one back that
+// is not needed any more. It says whether that has changed anything.
+func (s *Source[T]) wants() bool {
+	if len(s.d.lanes) == 0 {
+		if !s.wanting && (len(s.d.back) > 0 || len(s.deliveries) > 0 || s.closed || s.skipped) {
+			s.wanting = true
+			s.cfg.want()
+		}
+		return false
+	}
+	o := s.d.lanes[0].o
+	// A stream that has carried one value may well not be needed again: replies are
+	// like that. Others are kept until the source is to nap.
+	if !o.live || o.kept.len() > 0 || !o.left() || len(s.d.back) > 0 || s.closed || s.held() > 0 ||
+		!s.resting.Load() && o.sent > 1 {
+		return false
+	}
+	s.base, s.skipped, s.holes = o.sent+s.holes, s.holes > 0, 0
+	s.d.remove(&o.lane)
+	o.gone = true
+	o.out.Close(false)
+	return true
+}
+
+// nap lets the goroutine go, when it was asked to and there is nothing to do.
+func (s *Source[T]) nap() bool {
+	if len(s.d.lanes) > 0 || len(s.deliveries) > 0 || len(s.flushes) > 0 || len(s.waits) > 0 || s.stopping || s.wanting {
+		return false
+	}
+	if s.cfg.lone && (s.closed || s.skipped || len(s.d.back) > 0 || s.held() > 0 || !s.resting.Load() && s.seq != 1) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.told) > 0 || len(s.calls) > 0 || len(s.asks) > 0 {
+		return false
+	}
+	s.resting.Store(false)
+	s.napping, s.c = true, nil
+	if s.cfg.napping != nil {
+		s.cfg.napping()
+	}
+	return true
+}
+
+func (s *Source[T]) rest() {
+	s.resting.Store(true)
+	s.poke()
+}
+
+func (s *Source[T]) peek() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.napping || s.ended {
+		return false
+	}
+	c := s.grip.conduit()
+	if c == nil {
+		return true // it will be handed back
+	}
+	if c.len() == 0 {
+		v, got, closed := c.tryRecv()
+		if !got && !closed {
+			return true
+		}
+		s.c = c
+		s.took(v, got)
+	}
+	s.rouse()
+	return false
+}
+
+func (s *Source[T]) handBack(o *object) {
+	c := s.grip.again(o)
+	s.call(func() {
+		s.c = c
+		if !s.stopping {
+			s.stopping, s.stopAt = true, s.fromC+s.held()
+		}
+	})
+}
+
+func (s *Source[T]) number(ask chan<- uint64) (n uint64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended:
+		return 0, true
+	case s.napping:
+		n = s.seq
+		if c := s.grip.conduit(); c != nil {
+			n += uint64(c.len())
+		}
+		return n, true
+	}
+	s.asks = append(s.asks, ask)
+	s.poke()
+	return 0, false
+}
+
+// tellAsks answers who has asked for the source's number.
+func (s *Source[T]) tellAsks() {
+	s.mu.Lock()
+	asks := s.asks
+	s.asks = nil
+	s.mu.Unlock()
+	for _, ask := range asks {
+		ask <- s.seq + s.held()
+	}
+}
+
+// awaitNumber waits for the answer of another source. It answers meanwhile, for that one
+// may wait for this one.
+func (s *Source[T]) awaitNumber(answer <-chan uint64) uint64 {
+	for {
+		select {
+		case n := <-answer:
+			return n
+		case <-s.wake: // pending is set: what else there is will be heard
+			s.tellAsks()
+		}
+	}
+}
+
+// outRef is a reference that was made for a value.
+type outRef struct {
+	wire []byte
+	e    *export // whose count it has; nil: none
+	loc  uint64  // refLocal: its token
+}
+
+// refer makes a reference to a channel in the value being encoded, and returns
+// its number in the batch.
+func (s *Source[T]) refer(ch reflect.Value) (uint64, error) {
+	if s.out == nil { // it is only asked whether there are any
+		s.refs = append(s.refs, outRef{})
+		return 0, nil
+	}
+	ref, err := s.table.refer(s.out.session, s, ch)
+	if err != nil {
+		s.crowd(err)
+		return 0, err
+	}
+	s.refs = append(s.refs, ref)
+	p := s.out.queue[len(s.out.queue)-1]
+	return uint64(len(p.refs) + len(s.refs) - 1), nil
+}
+
+// crowd notes that the lane being filled may have no more references.
+func (s *Source[T]) crowd(err error) {
+	if err == errCrowded {
+		o := s.out
+		o.crowded = true
+		s.table.awaitRoom(o.session, o, func() { o.tell(func(t *told) { t.room = true }) })
+	}
+}
+
+// refsFit says whether the references of the current value fit into p.
+func (s *Source[T]) refsFit(p *parcel) bool {
+	n := len(p.Refs)
+	for i := range s.refs {
+		n += len(s.refs[i].wire)
+	}
+	return n <= mux.MaxFrame
+}
+
+// takeBackRefs uncounts what o has not sent, once o is gone.
+func (o *outlet[T]) takeBackRefs() {
+	for _, p := range o.queue {
+		o.src.table.unrefer(o.session, p.refs)
+		p.refs = nil
+	}
+	o.queue = nil
+}

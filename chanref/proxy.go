@@ -1,0 +1,378 @@
+package chanref
+
+import (
+	"fmt"
+	"reflect"
+	"runtime"
+	"sync/atomic"
+	"time"
+	"weak"
+
+	"github.com/matveynator/netchan/mux"
+)
+
+// proxyKey is what a proxy stands for: the same channel is the same proxy,
+// whichever way it came.
+type proxyKey struct {
+	home [32]byte
+	ref  mux.Ref // at its home
+	elem reflect.Type
+}
+
+// A proxy is a local channel that stands for one whose home is elsewhere.
+type proxy struct {
+	t    *Table
+	key  proxyKey
+	home Node
+	id   identity
+	kind family
+	size int
+
+	source refSource // of one to send on
+	sink   refSink   // of one to receive from
+
+	// For the keeper, of one to send on.
+	used    atomic.Bool // a value went through it since the keeper last looked
+	idle    time.Time   // since when none did
+	resting bool        // it was told to nap
+
+	// Guarded by t.refs.mu.
+	held   map[*heldRef]struct{}
+	relay  *heldRef     // through whom, when the home can't be reached straight
+	route  *mux.Session // over which its values go; nil: that is not decided
+	target mux.ID       // the channel's ID at the other side of route
+	direct bool         // route leads to the home
+	wanted bool         // the source has asked for a stream
+	behind *proxy       // one of the same channel whose values go first
+	ahead  []*proxy     // who wait for this one
+	ended  bool         // nothing passes through it any more
+	moved  bool         // because it was passed on
+	gone   bool         // its channel was collected
+}
+
+// proxyFor finds or makes the proxy of a channel at home.
+func (t *Table) proxyFor(s *mux.Session, x *arrival, home Node, ref mux.Ref, typ reflect.Type) (reflect.Value, error) {
+	key := proxyKey{home.ID, ref, typ.Elem()}
+	t.refs.making.Lock()
+	defer t.refs.making.Unlock()
+	var before *proxy
+	t.refs.mu.Lock()
+	if p := t.refs.proxies[key]; p != nil && !p.ended {
+		if o := p.id.Value(); o != nil {
+			p.take(x.held)
+			t.refs.mu.Unlock()
+			return chanAt(o, typ), nil
+		}
+		before = p // the program has dropped it; values may be left in it
+	}
+	t.refs.mu.Unlock()
+	kind, err := familyOf(typ.Elem())
+	if err != nil {
+		return reflect.Value{}, err
+	}
+	p := &proxy{t: t, key: key, home: home, kind: kind, held: make(map[*heldRef]struct{}, 1)}
+	p.size = t.sizeOf(x, typ.Elem())
+	ch := p.make()
+	t.refs.mu.Lock()
+	p.take(x.held)
+	if !p.ended {
+		t.refs.proxies[key] = p
+		t.refs.byChan[p.id] = p
+		if before != nil && !before.ended {
+			p.behind, before.ahead = before, append(before.ahead, p)
+		}
+	}
+	var then func()
+	switch {
+	case x.kind == refMine:
+		then = p.decide(s, x.id, true)
+	default:
+		p.relay = x.held
+		if !x.straight {
+			then = p.decide(s, x.id, false)
+		}
+	}
+	t.refs.mu.Unlock()
+	t.keeper.start()
+	if then != nil {
+		then()
+	} else {
+		p.reach(x)
+	}
+	return ch.Convert(typ), nil
+}
+
+// sizeOf is the capacity of a proxy: the original's, at least 1, as long as the
+// peer's proxies don't take too much.
+func (t *Table) sizeOf(x *arrival, elem reflect.Type) int {
+	size := max(1, x.size)
+	each := uint64(max(1, 2*elem.Size()))
+	t.refs.mu.Lock()
+	defer t.refs.mu.Unlock()
+	left := uint64(max(0, maxRefBytes-t.refs.bytes[x.held.key.s]))
+	if size > 1 && (size > maxProxySize || size*each > left) {
+		size = 1
+	}
+	bytes := int(min(size*each, maxRefBytes))
+	x.held.bytes += bytes
+	t.refs.bytes[x.held.key.s] += bytes
+	return int(size)
+}
+
+// maxProxySize bounds the capacity of a proxy.
+const maxProxySize = 1 << 20
+
+// make makes the channel and what feeds or empties it.
+func (p *proxy) make() reflect.Value {
+	t := p.t
+	ch := p.kind.makeChan(p.size)
+	o := objectIn(ch)
+	p.id, p.idle = weak.Make(o), time.Now()
+	var e *Ending
+	if p.key.ref.Dir == mux.ToSend {
+		p.source = p.kind.newSource(t, ch, SourceConfig{
+			ID: newRefID(), Name: refName, Ahead: true, AtMostOnce: true, Logger: t.log,
+			Refused: func(r mux.Refuse) { p.abort(endError(p.home.Name, r)) },
+			Ended:   p.over,
+			travelled: travelled{
+				lone: true, want: p.want, naps: true, used: &p.used,
+				napping: func() { t.keeper.napping(p) },
+			},
+		})
+		e = p.source.Ending()
+		e.release = p.source.Close
+	} else {
+		p.sink = p.kind.newSink(t, ch, SinkConfig{
+			ID: newRefID(), Name: refName, KeepOpen: true, Logger: t.log, Ended: p.over,
+			arrived: arrived{travelled: true, gone: func() { p.abort(errGoneHome) }},
+		})
+		e = p.sink.Ending()
+		e.release = func() { p.sink.End(ErrClosed) }
+	}
+	e.home = func() Node { return p.home }
+	runtime.SetFinalizer(o, func(o *object) { t.keeper.handBack(p, o) })
+	return ch
+}
+
+// again makes another proxy of the same channel, for a relay: p was closed when it was
+// passed on. refs.making is held.
+func (p *proxy) again() reflect.Value {
+	t := p.t
+	q := &proxy{t: t, key: p.key, home: p.home, kind: p.kind, size: p.size, held: make(map[*heldRef]struct{}, 1)}
+	ch := q.make()
+	t.refs.mu.Lock()
+	for h := range p.held {
+		q.take(h)
+	}
+	then := func() {}
+	if p.route != nil {
+		then = q.decide(p.route, p.target, p.direct)
+	}
+	t.refs.mu.Unlock()
+	then()
+	return ch
+}
+
+// take has p need h, of which one reference was pending. refs.mu is held.
+func (p *proxy) take(h *heldRef) {
+	if p.ended || h == nil {
+		return
+	}
+	h.proxies[p] = struct{}{}
+	p.held[h] = struct{}{}
+}
+
+// decide says which way p's values go; the returned function acts on it. refs.mu is
+// held.
+func (p *proxy) decide(s *mux.Session, target mux.ID, direct bool) (then func()) {
+	if p.route != nil || p.ended {
+		return func() {}
+	}
+	p.route, p.target, p.direct = s, target, direct
+	wanted := p.wanted && p.behind == nil
+	return func() {
+		switch {
+		case p.sink != nil:
+			s.Attach(mux.Attach{Target: mux.Target{ID: target}, End: p.sink.ID()})
+		case wanted:
+			p.source.Connect(s, mux.Target{ID: target}, p.home.Name)
+		}
+		if s.Err() != nil {
+			p.abort(s.Err())
+		}
+	}
+}
+
+// want is called by the source when it needs a stream.
+func (p *proxy) want() {
+	p.t.refs.mu.Lock()
+	p.wanted = true
+	s, target, behind := p.route, p.target, p.behind
+	p.t.refs.mu.Unlock()
+	if s != nil && behind == nil {
+		p.source.Connect(s, mux.Target{ID: target}, p.home.Name)
+	}
+}
+
+// reach tries to get to the home straight, once; where that fails the values go
+// through the node that passed the channel on.
+func (p *proxy) reach(x *arrival) {
+	t := p.t
+	hold := mux.Hold{Channel: p.key.ref.Channel, Dir: p.key.ref.Dir}
+	if x.gated {
+		hold.Gate = &mux.Gate{Node: t.net.Node(x.held.key.s).ID, End: x.end, Number: x.number}
+	}
+	t.net.Reach(p.home, func(s *mux.Session) {
+		if s == nil {
+			p.fallBack()
+			return
+		}
+		t.refs.mu.Lock()
+		key := heldKey{s, p.key.ref}
+		t.refs.asked[key] = append(t.refs.asked[key], p)
+		t.refs.mu.Unlock()
+		s.Hold(hold)
+		if s.Err() != nil {
+			t.Held(s, p.key.ref, false)
+		}
+	})
+}
+
+// fallBack takes the way through the introducer.
+func (p *proxy) fallBack() {
+	t := p.t
+	t.refs.mu.Lock()
+	h := p.relay
+	if h == nil || t.refs.held[h.key] != h {
+		t.refs.mu.Unlock()
+		p.abort(errNoWay)
+		return
+	}
+	then := p.decide(h.key.s, h.key.ref.Channel, false)
+	t.refs.mu.Unlock()
+	then()
+}
+
+var errNoWay = fmt.Errorf("netchan: neither the channel's home nor the node that passed it on can be reached: %w", ErrClosed)
+
+// Held is the answer of a channel's home.
+func (t *Table) Held(s *mux.Session, ref mux.Ref, ok bool) {
+	key := heldKey{s, ref}
+	t.refs.mu.Lock()
+	asked := t.refs.asked[key]
+	if len(asked) == 0 {
+		t.refs.mu.Unlock()
+		if s.Err() == nil {
+			s.Close(&ProtocolError{Channel: label(refName), Err: fmt.Errorf("an answer to no HOLD")})
+		}
+		return
+	}
+	p := asked[0]
+	if t.refs.asked[key] = asked[1:]; len(asked) == 1 {
+		delete(t.refs.asked, key)
+	}
+	then := p.fallBack
+	if ok {
+		h, err := t.arrived(key)
+		if err == nil {
+			h.count++
+			then = p.decide(s, ref.Channel, true)
+			p.take(h)
+			if p.direct {
+				p.drop(func(o *heldRef) bool { return o != h })
+				p.relay = nil
+			}
+			t.free(h)
+		} else {
+			s.Release(ref, 1)
+		}
+	}
+	t.refs.mu.Unlock()
+	then()
+}
+
+// drop has p need those of its references no more that which is true for. refs.mu
+// is held.
+func (p *proxy) drop(which func(*heldRef) bool) {
+	for h := range p.held {
+		if which(h) {
+			delete(p.held, h)
+			delete(h.proxies, p)
+			p.t.free(h)
+		}
+	}
+}
+
+// abort ends p: what it holds is dropped, and counted.
+func (p *proxy) abort(err error) {
+	if p.source != nil {
+		p.source.Abort(err)
+	} else if p.sink != nil {
+		p.sink.Abort(err)
+	}
+}
+
+// over is called when nothing passes through p any more.
+func (p *proxy) over() {
+	t := p.t
+	t.refs.mu.Lock()
+	p.ended = true
+	if p.sink != nil {
+		t.refs.late.add(p.sink.ID()) // its home may still open a stream to it
+	}
+	if t.refs.proxies[p.key] == p {
+		delete(t.refs.proxies, p.key)
+	}
+	if !p.moved || p.gone {
+		// One that was passed on is held until the value that it is in has gone.
+		p.drop(func(*heldRef) bool { return true })
+	}
+	var next []*proxy
+	for _, q := range p.ahead {
+		if q.behind = nil; q.wanted && q.route != nil {
+			next = append(next, q)
+		}
+	}
+	p.ahead = nil
+	t.refs.mu.Unlock()
+	for _, q := range next {
+		q.want()
+	}
+}
+
+// collected is called when its channel is no more.
+func (p *proxy) collected() {
+	t := p.t
+	t.refs.mu.Lock()
+	defer t.refs.mu.Unlock()
+	p.gone = true
+	if t.refs.byChan[p.id] == p {
+		delete(t.refs.byChan, p.id)
+	}
+	if p.ended {
+		p.drop(func(*heldRef) bool { return true })
+	}
+}
+
+// standing says whether p has ended, because it was passed on, and whether who gets
+// it may try the home straight.
+func (p *proxy) standing() (ended, moved, straight bool) {
+	p.t.refs.mu.Lock()
+	defer p.t.refs.mu.Unlock()
+	return p.ended, p.moved, p.route != nil && p.direct
+}
+
+// errMoved is why a channel to receive from is closed that was passed on.
+var errMoved = fmt.Errorf("netchan: the channel was passed on to another node: %w", ErrClosed)
+
+// move ends one to receive from that is passed on: what lies in it goes back, for who
+// gets it.
+func (p *proxy) move() {
+	p.t.refs.mu.Lock()
+	first := !p.moved && !p.ended
+	p.moved = p.moved || first
+	p.t.refs.mu.Unlock()
+	if first {
+		p.sink.End(errMoved)
+	}
+}

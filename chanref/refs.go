@@ -1,0 +1,309 @@
+package chanref
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"weak"
+
+	"github.com/matveynator/netchan/mux"
+)
+
+// Bounds on channels in values, for each peer.
+const (
+	// MaxRefs is how many channels a peer may hold of ours, and we of its. A value
+	// with one more waits.
+	MaxRefs = 1 << 15
+	// maxRefBytes is what the buffers of the proxies of one peer's channels may
+	// take; then a proxy has room for one value only.
+	maxRefBytes = 64 << 20
+	// maxViolations is how often a peer may name a channel that it does not hold.
+	maxViolations = 100
+)
+
+// refTable is who holds which channel, in both directions.
+type refTable struct {
+	making sync.Mutex // held while a proxy is made; before mu
+
+	mu sync.Mutex // guards what follows; no channel is used and nobody waited for under it
+
+	// What others hold of ours.
+	out     ledger[*mux.Session, *export]
+	own     map[identity]*ownChan
+	exports map[mux.ID]*export
+	late    recent // exports that are no more: who asks for one is late, no intruder
+	waits   map[*gate]gateWait
+	crowd   map[*mux.Session]map[any]func() // who waits until a peer holds fewer
+
+	// What we hold of others.
+	held    map[heldKey]*heldRef
+	count   map[*mux.Session]int // of held
+	bytes   map[*mux.Session]int
+	proxies map[proxyKey]*proxy  // those that live
+	byChan  map[identity]*proxy  // all whose channel was not collected
+	asked   map[heldKey][]*proxy // who waits for the answer to a HOLD
+
+	violations map[*mux.Session]int
+}
+
+func (r *refTable) init() {
+	r.own, r.exports = make(map[identity]*ownChan), make(map[mux.ID]*export)
+	r.waits = make(map[*gate]gateWait)
+	r.crowd = make(map[*mux.Session]map[any]func())
+	r.held, r.count, r.bytes = make(map[heldKey]*heldRef), make(map[*mux.Session]int), make(map[*mux.Session]int)
+	r.proxies, r.byChan = make(map[proxyKey]*proxy), make(map[identity]*proxy)
+	r.asked = make(map[heldKey][]*proxy)
+	r.violations = make(map[*mux.Session]int)
+}
+
+// recent remembers IDs for a while: at least the last recentMost of them.
+type recent struct{ now, before map[mux.ID]struct{} }
+
+const recentMost = 8192
+
+func (r *recent) add(id mux.ID) {
+	if r.now == nil || len(r.now) >= recentMost {
+		r.now, r.before = make(map[mux.ID]struct{}), r.now
+	}
+	r.now[id] = struct{}{}
+}
+
+func (r *recent) has(id mux.ID) bool {
+	_, now := r.now[id]
+	_, before := r.before[id]
+	return now || before
+}
+
+// refer makes a reference to ch, of a directed channel type, for a value that goes
+// over s, and counts it.
+func (t *Table) refer(s *mux.Session, by asker, ch reflect.Value) (outRef, error) {
+	o := objectIn(ch)
+	r := wireRef{dir: mux.ToSend, size: uint64(ch.Cap())}
+	if ch.Type().ChanDir() == reflect.RecvDir {
+		r.dir = mux.ToReceive
+	}
+	t.refs.mu.Lock()
+	p := t.refs.byChan[weak.Make(o)]
+	t.refs.mu.Unlock()
+	if p == nil || p.key.ref.Dir != r.dir {
+		r.kind = refMine
+		return t.count(s, &r, o, ch, nil)
+	}
+	peer := t.net.Node(s)
+	over, moved, straight := p.standing()
+	switch {
+	case over && !moved:
+		r.kind = refGone
+		return outRef{wire: r.append(nil)}, nil
+	case peer.ID == p.home.ID && !s.Local:
+		r.kind, r.id = refYours, p.key.ref.Channel
+		if r.dir == mux.ToReceive {
+			p.move()
+		}
+		return outRef{wire: r.append(nil)}, nil
+	}
+	r.kind, r.home, r.homeID, r.straight = refOther, p.home, p.key.ref.Channel, straight
+	if p.source != nil && straight && !s.Local {
+		answer := make(chan uint64, 1)
+		n, ok := p.source.number(answer)
+		if !ok {
+			if asker(p.source) == by {
+				by.tellAsks()
+			}
+			n = by.awaitNumber(answer)
+		}
+		r.end, r.number, r.gated = p.source.ID(), n, n > 0
+	}
+	ref, err := t.count(s, &r, o, ch, p)
+	if err == nil && r.dir == mux.ToReceive && !s.Local {
+		p.move()
+	}
+	return ref, err
+}
+
+// count finishes r as a reference to a channel that is exported here.
+func (t *Table) count(s *mux.Session, r *wireRef, o *object, ch reflect.Value, p *proxy) (outRef, error) {
+	t.refs.mu.Lock()
+	defer t.refs.mu.Unlock()
+	e, err := t.exportOf(o, ch.Type().Elem(), r.dir, p)
+	if err != nil {
+		return outRef{}, err
+	}
+	if t.refs.out.of(s, e) == 0 && t.refs.out.size(s) >= t.maxRefs {
+		return outRef{}, errCrowded
+	}
+	e.hold(s, ch)
+	r.id = e.ref.Channel
+	return outRef{wire: r.append(nil), e: e}, nil
+}
+
+// unrefer takes back references that were made and not sent.
+func (t *Table) unrefer(s *mux.Session, refs []outRef) {
+	for _, r := range refs {
+		if r.e != nil {
+			t.released(s, r.e, 1, errUnheld)
+		}
+	}
+}
+
+// released counts n references less. It is false when s does not hold so many.
+func (t *Table) released(s *mux.Session, e *export, n uint64, why error) bool {
+	t.refs.mu.Lock()
+	last, ok := t.refs.out.sub(s, e, n)
+	if !last {
+		t.refs.mu.Unlock()
+		return ok
+	}
+	end := e.unheldBy(s)
+	room := t.roomFor(s)
+	t.refs.mu.Unlock()
+	end(why)
+	for _, f := range room {
+		f()
+	}
+	return true
+}
+
+// unheldBy is what follows when s holds e no more: to be called when refs.mu is
+// held no more, which it is.
+func (e *export) unheldBy(s *mux.Session) func(why error) {
+	t := e.t
+	delete(e.gates, s)
+	node := t.net.Node(s).ID
+	var opened []*gate
+	for g, w := range t.refs.waits {
+		if w.e == e && w.node == node && !e.heldBy(node) {
+			opened = append(opened, g)
+		}
+	}
+	if t.refs.out.isHeld(e) {
+		return func(error) { e.pass(opened) }
+	}
+	e.pin, e.feed = reflect.Value{}, reflect.Value{}
+	delete(t.refs.exports, e.ref.Channel)
+	t.refs.late.add(e.ref.Channel)
+	if e.ref.Dir == mux.ToReceive && !e.dead && e.proxy == nil {
+		// What its source keeps waits for the next reader, and goes with the channel.
+		return e.endOwn
+	}
+	if e.own.of(e.ref.Dir) == e {
+		e.own.drop(e.ref.Dir)
+	}
+	sink, source := e.sink, e.source
+	return func(why error) {
+		if sink != nil {
+			sink.Abort(why)
+		}
+		if source != nil {
+			source.Abort(why)
+		}
+		e.endOwn(why)
+	}
+}
+
+// awaitRoom has f called when s may be sent more references.
+func (t *Table) awaitRoom(s *mux.Session, who any, f func()) {
+	t.refs.mu.Lock()
+	defer t.refs.mu.Unlock()
+	if t.refs.crowd[s] == nil {
+		t.refs.crowd[s] = make(map[any]func())
+	}
+	t.refs.crowd[s][who] = f
+	t.keeper.crowded()
+}
+
+// roomFor is who is to be told that s may be sent more references: not before there
+// is room for some. refs.mu is held.
+func (t *Table) roomFor(s *mux.Session) (all []func()) {
+	if t.refs.crowd[s] == nil || t.refs.out.size(s) > t.maxRefs-max(1, t.maxRefs/8) {
+		return nil
+	}
+	for _, f := range t.refs.crowd[s] {
+		all = append(all, f)
+	}
+	delete(t.refs.crowd, s)
+	return all
+}
+
+// violation notes that a peer has named what it does not hold.
+func (t *Table) violation(s *mux.Session, what string) {
+	t.refs.mu.Lock()
+	t.refs.violations[s]++
+	n := t.refs.violations[s]
+	t.refs.mu.Unlock()
+	t.log.Debug("netchan: a node has named a channel that it does not hold", "node", t.nodeName(s), "what", what)
+	if n >= maxViolations {
+		s.Close(&ProtocolError{Channel: label(refName), Err: fmt.Errorf("%d times it named a channel that it does not hold, last by %s", n, what)})
+	}
+}
+
+// Hold answers a peer that has got one of our channels from somebody else.
+func (t *Table) Hold(s *mux.Session, h mux.Hold) {
+	ref := mux.Ref{Channel: h.Channel, Dir: h.Dir}
+	t.refs.mu.Lock()
+	e := t.refs.exports[h.Channel]
+	known := e != nil || t.refs.late.has(h.Channel)
+	ok := e != nil && !e.dead && e.ref.Dir == h.Dir && e.proxy == nil &&
+		(t.refs.out.of(s, e) > 0 || t.refs.out.size(s) < t.maxRefs)
+	if ok {
+		if o := e.own.id.Value(); o == nil {
+			ok = false
+		} else {
+			if h.Gate != nil && t.refs.out.of(s, e) == 0 {
+				if e.gates == nil {
+					e.gates = make(map[*mux.Session]*mux.Gate)
+				}
+				e.gates[s] = h.Gate
+			}
+			e.hold(s, chanAt(o, e.own.typ))
+		}
+	}
+	t.refs.mu.Unlock()
+	if !known {
+		t.violation(s, "a HOLD")
+	}
+	s.Held(ref, ok)
+}
+
+// Release notes that a peer holds less.
+func (t *Table) Release(s *mux.Session, rs []mux.Release) {
+	for _, r := range rs {
+		t.refs.mu.Lock()
+		e := t.refs.exports[r.Channel]
+		t.refs.mu.Unlock()
+		if e == nil || e.ref.Dir != r.Dir || !t.released(s, e, r.Count, errUnheld) {
+			s.Close(&ProtocolError{Channel: label(refName), Err: errors.New("a channel was released more often than it was sent")})
+			return
+		}
+	}
+}
+
+// Gone ends the proxies of channels that are no more.
+func (t *Table) Gone(s *mux.Session, rs []mux.Ref) {
+	for _, ref := range rs {
+		t.refs.mu.Lock()
+		var all []*proxy
+		if h := t.refs.held[heldKey{s, ref}]; h != nil {
+			for p := range h.proxies {
+				all = append(all, p)
+			}
+		}
+		t.refs.mu.Unlock()
+		for _, p := range all {
+			p.abort(errGoneHome)
+		}
+	}
+}
+
+// errGoneHome ends the proxies of a channel that nobody reads any more.
+var errGoneHome = fmt.Errorf("netchan: the channel was closed or dropped at its home: %w", ErrClosed)
+
+// Discarded gives back references that came with values which nobody reads.
+func (t *Table) Discarded(in *mux.In, refs []byte) {
+	a := arrivals{table: t}
+	if err := a.read(in.Session(), refs); err != nil {
+		in.Session().Close(&ProtocolError{Channel: label(refName), Err: err})
+	}
+	a.close()
+}

@@ -1,0 +1,173 @@
+package chanref
+
+import (
+	"context"
+
+	"github.com/matveynator/netchan/mux"
+)
+
+// serveRef serves a use that is for a channel which its sender holds. It is false when
+// there is no such channel.
+func (t *Table) serveRef(in *mux.In) bool {
+	target := in.Open().Target
+	if target.Name != "" {
+		return false
+	}
+	t.refs.mu.Lock()
+	e := t.refs.exports[target.ID]
+	held := e != nil && t.refs.out.of(in.Session(), e) > 0
+	t.refs.mu.Unlock()
+	if e == nil {
+		return false
+	}
+	sink := e.sinkFor(in.Session())
+	switch {
+	case sink != nil:
+		sink.serve(in)
+	case held && e.ref.Dir == mux.ToSend:
+		in.Refuse(mux.CodeClosed, "the channel was closed or dropped")
+	default:
+		in.Refuse(mux.CodeNoSuch, "the channel is not held")
+		t.violation(in.Session(), "an OPEN")
+	}
+	return true
+}
+
+// attachRef is serveRef for an end that asks for values.
+func (t *Table) attachRef(s *mux.Session, a mux.Attach) bool {
+	if a.Target.Name != "" {
+		return false
+	}
+	t.refs.mu.Lock()
+	e := t.refs.exports[a.Target.ID]
+	held := e != nil && t.refs.out.of(s, e) > 0
+	t.refs.mu.Unlock()
+	if e == nil {
+		return false
+	}
+	if !held || e.ref.Dir != mux.ToReceive {
+		t.violation(s, "an ATTACH")
+		return true
+	}
+	target := mux.Target{ID: a.End}
+	source := e.sourceFor(s)
+	if source == nil {
+		s.Gone(e.ref)
+	} else if !source.Connect(s, target, t.nodeName(s)) {
+		open := source.opening()
+		open.Target, open.First = target, 1
+		s.Open(open, deaf{}).Close(source.Err() == ErrClosed)
+	}
+	return true
+}
+
+// strange notes that a peer has named an end by an ID that it can't have from us.
+func (t *Table) strange(s *mux.Session, target mux.Target) {
+	if target.Name != "" || target.ID == (mux.ID{}) {
+		return
+	}
+	t.refs.mu.Lock()
+	late := t.refs.late.has(target.ID)
+	t.refs.mu.Unlock()
+	if !late {
+		t.violation(s, "an ID")
+	}
+}
+
+// lost forgets what hangs on a session that has ended.
+func (t *Table) lost(s *mux.Session) {
+	why := s.Err()
+	r := &t.refs
+	r.mu.Lock()
+	delete(r.violations, s)
+	delete(r.crowd, s)
+	var ends []func(error)
+	for _, e := range r.out.lose(s) {
+		ends = append(ends, e.unheldBy(s))
+	}
+	var cut []*proxy
+	for key, h := range r.held {
+		if key.s != s {
+			continue
+		}
+		delete(r.held, key)
+		for p := range h.proxies {
+			delete(p.held, h)
+			if p.route == s {
+				cut = append(cut, p)
+			}
+		}
+	}
+	delete(r.count, s)
+	delete(r.bytes, s)
+	var back []*proxy
+	for key, all := range r.asked {
+		if key.s == s {
+			back = append(back, all...)
+			delete(r.asked, key)
+		}
+	}
+	r.mu.Unlock()
+	for _, end := range ends {
+		end(why)
+	}
+	for _, p := range cut {
+		p.abort(why)
+	}
+	for _, p := range back {
+		p.fallBack()
+	}
+}
+
+// Drain has the proxies to send on deliver what they have, and waits for that, and
+// for what was sent on channels that others receive from. It returns the first
+// that was not done when ctx ended.
+func (t *Table) Drain(ctx context.Context) (left []error) {
+	r := &t.refs
+	r.mu.Lock()
+	var proxies, sources []refSource
+	for _, p := range r.byChan {
+		if p.source != nil && !p.ended {
+			proxies = append(proxies, p.source)
+		}
+	}
+	for _, e := range r.exports {
+		if e.source != nil && !e.dead && e.proxy == nil {
+			sources = append(sources, e.source)
+		}
+	}
+	r.mu.Unlock()
+	for _, s := range proxies {
+		s.Close()
+	}
+	for _, s := range proxies {
+		select {
+		case <-s.Done():
+			continue
+		case <-ctx.Done():
+		}
+		if err := s.Flush(ctx); err != nil {
+			left = append(left, err)
+		}
+	}
+	for _, s := range sources {
+		if err := s.Flush(ctx); err != nil {
+			left = append(left, err)
+		}
+	}
+	return left
+}
+
+// RefStats are what is there now, of channels that travelled.
+type RefStats struct {
+	Exported int // channels of this node that others hold
+	Proxies  int // channels of others that are used here
+	Held     int // references to channels of others that are held
+}
+
+// RefStats counts.
+func (t *Table) RefStats() RefStats {
+	t.refs.mu.Lock()
+	defer t.refs.mu.Unlock()
+	return RefStats{Exported: len(t.refs.exports), Proxies: len(t.refs.byChan), Held: len(t.refs.held)}
+}
