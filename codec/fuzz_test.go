@@ -7,6 +7,7 @@ import (
 	"math"
 	"reflect"
 	"runtime/metrics"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,6 +27,8 @@ var fuzzTypes = []reflect.Type{
 	reflect.TypeFor[struct{}](),
 	reflect.TypeFor[manyCoders](),
 	reflect.TypeFor[map[shape][]error](),
+	reflect.TypeFor[pipes](),
+	reflect.TypeFor[map[<-chan int][]*chan<- oneself](),
 	reflect.TypeFor[string](),
 	reflect.TypeFor[int64](),
 }
@@ -39,7 +42,7 @@ func seedSchemas(t testing.TB) (all []*Schema) {
 		}
 		all = append(all, w.schema)
 	}
-	for _, typ := range append(append(shapes, errs...), reflect.TypeFor[[]note](), reflect.TypeFor[note]()) {
+	for _, typ := range append(slices.Concat(shapes, errs), reflect.TypeFor[[]note](), reflect.TypeFor[note](), reflect.TypeFor[[]chan []any](), reflect.TypeFor[<-chan bool]()) {
 		s, err := schemaOf(typ, true)
 		if err != nil {
 			t.Fatal(err)
@@ -118,6 +121,7 @@ func FuzzValue(f *testing.F) {
 	f.Add(writer[oldJob](f).Schema().Bytes(), encode(f, oldJob{ID: 1, Gone: &oldJob{Tags: []string{"a", ""}}}, nil))
 	f.Add(writer[tree](f).Schema().Bytes(), encode(f, tree{"a": {"b": nil}}, nil))
 	f.Add(writer[[][]struct{}](f).Schema().Bytes(), encode(f, [][]struct{}{make([]struct{}, 1000)}, nil))
+	f.Add(writer[[]chan<- int](f).Schema().Bytes(), []byte{5, 0, 1, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Add(writer[[]*[]map[int8]*fails](f).Schema().Bytes(), encode(f, []*[]map[int8]*fails{{{1: {5}}}}, nil))
 	for _, s := range seedSchemas(f) {
 		f.Add(s.Bytes(), make([]byte, 300))
@@ -136,7 +140,7 @@ func FuzzValue(f *testing.F) {
 				}
 			}
 			return known[int(h[0])%len(known)]
-		}}
+		}, Chan: anyChan}
 		left, skipErr := skip(s.root, value, 0)
 		for _, to := range fuzzTypes {
 			plan, err := readPlanOf(s, to)
@@ -167,6 +171,19 @@ func FuzzValue(f *testing.F) {
 	})
 }
 
+// anyChan is a ReadEnv.Chan that has a channel for most numbers, and for some what is none.
+func anyChan(number uint64, t reflect.Type) (reflect.Value, error) {
+	switch number % 8 {
+	case 5:
+		return reflect.Value{}, errNoSuchChan
+	case 6:
+		return reflect.Zero(t), nil
+	case 7:
+		return reflect.ValueOf(number), nil
+	}
+	return reflect.MakeChan(reflect.ChanOf(reflect.BothDir, t.Elem()), 0), nil
+}
+
 // again checks that what v is written as is read as what is written the same way.
 func again(t *testing.T, typ reflect.Type, v reflect.Value) {
 	w, err := writePlanOf(typ)
@@ -174,7 +191,8 @@ func again(t *testing.T, typ reflect.Type, v reflect.Value) {
 		t.Fatal(err)
 	}
 	types := make(map[Hash]*Schema)
-	out := &WriteEnv{Met: func(s *Schema) { types[s.Hash()] = s }}
+	var chans table
+	out := &WriteEnv{Met: func(s *Schema) { types[s.Hash()] = s }, Chan: chans.number}
 	first, err := w.append(nil, v.UnsafePointer(), out)
 	if err != nil {
 		var ve *ValueError
@@ -188,7 +206,7 @@ func again(t *testing.T, typ reflect.Type, v reflect.Value) {
 		t.Fatal(err)
 	}
 	v2 := reflect.New(typ)
-	rest, err := plan.read(first, v2.UnsafePointer(), &ReadEnv{Schema: func(h Hash) *Schema { return types[h] }})
+	rest, err := plan.read(first, v2.UnsafePointer(), &ReadEnv{Schema: func(h Hash) *Schema { return types[h] }, Chan: chans.find})
 	if err != nil {
 		var ve *ValueError
 		if !errors.As(err, &ve) {

@@ -27,7 +27,8 @@ type golden struct {
 // goldenOf is what v is now.
 func goldenOf[T any](t testing.TB, v T) golden {
 	types := make(map[Hash]*Schema)
-	value := encode(t, v, &WriteEnv{Met: func(s *Schema) { types[s.Hash()] = s }})
+	var chans table
+	value := encode(t, v, &WriteEnv{Met: func(s *Schema) { types[s.Hash()] = s }, Chan: chans.number})
 	return golden{writer[T](t).Schema().Bytes(), value, types, func(t *testing.T, g golden) {
 		s, err := ParseSchema(g.schema)
 		if err != nil {
@@ -38,7 +39,7 @@ func goldenOf[T any](t testing.TB, v T) golden {
 			t.Fatal(err)
 		}
 		var got T
-		rest, err := r.Read(g.value, &got, &ReadEnv{Schema: func(h Hash) *Schema { return types[h] }})
+		rest, err := r.Read(g.value, &got, &ReadEnv{Schema: func(h Hash) *Schema { return types[h] }, Chan: chans.find})
 		if err != nil || len(rest) != 0 || !reflect.DeepEqual(got, v) {
 			t.Errorf("%x is %#v, want %#v; left %x, %v", g.value, got, v, rest, err)
 		}
@@ -62,16 +63,19 @@ type manyCoders struct {
 func goldens(t testing.TB) map[string]golden {
 	s := "text"
 	ps := &s
+	c := make(chan int)
 	when := time.Date(2024, 2, 29, 1, 2, 3, 4, time.UTC)
 	return map[string]golden{
-		"int64":  goldenOf(t, int64(-300)),
-		"job":    goldenOf(t, aJob()),
-		"list":   goldenOf(t, list{V: 1, Next: &list{V: 2}}),
-		"map":    goldenOf(t, map[uint8][2]bool{7: {true, false}}),
-		"anys":   goldenOf(t, []any{nil, 5, "s", int8(-1), []int8{1}, time.Duration(3), map[string]any{"k": 0.5}, tiny{5}, &tiny{6}}),
-		"note":   goldenOf(t, note{Text: "a", Kids: []any{note{Text: "b"}}, When: when, Up: &note{}}),
-		"nils":   goldenOf(t, everything{}),
-		"coders": goldenOf(t, manyCoders{when, netip.MustParseAddr("fe80::1%eth0"), 3, id{1, 2, 3, 4}, big.NewInt(-1 << 40), *big.NewFloat(0.1), &invoice{5}, receipt{invoice{7}}, square{2}, []shape{nil, &rect{1, 2}}, codeError{7}}),
+		"int64":    goldenOf(t, int64(-300)),
+		"job":      goldenOf(t, aJob()),
+		"list":     goldenOf(t, list{V: 1, Next: &list{V: 2}}),
+		"map":      goldenOf(t, map[uint8][2]bool{7: {true, false}}),
+		"anys":     goldenOf(t, []any{nil, 5, "s", int8(-1), []int8{1}, time.Duration(3), map[string]any{"k": 0.5}, tiny{5}, &tiny{6}}),
+		"note":     goldenOf(t, note{Text: "a", Kids: []any{note{Text: "b"}}, When: when, Up: &note{}}),
+		"nils":     goldenOf(t, everything{}),
+		"coders":   goldenOf(t, manyCoders{when, netip.MustParseAddr("fe80::1%eth0"), 3, id{1, 2, 3, 4}, big.NewInt(-1 << 40), *big.NewFloat(0.1), &invoice{5}, receipt{invoice{7}}, square{2}, []shape{nil, &rect{1, 2}}, codeError{7}}),
+		"chans":    goldenOf(t, pipes{A: c, C: []chan int{nil, make(chan int)}, E: c, I: new(chan []pipes), J: make(jobsOut)}),
+		"anychans": goldenOf(t, []any{(chan<- int)(c), jobsOut(nil), (<-chan bool)(make(chan bool)), []<-chan linked{make(chan linked)}}),
 		"everything": goldenOf(t, everything{
 			base: base{7}, Bool: true, Int: -1 << 63, I8: -128, I16: -32768, I32: 1<<31 - 1, I64: -1, Uint: 1<<64 - 1, U8: 255, U16: 65535, U32: 1 << 31, U64: 1 << 63,
 			F32: -0.5, F64: 1e300, C64: 1 - 2i, C128: -1 + 2i, String: "häh\x00", Bytes: []byte{1, 2}, Int8s: []int8{-1, 1}, Bools: []bool{true, false}, Floats: []float64{1},

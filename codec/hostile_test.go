@@ -165,6 +165,7 @@ func TestCountsAllocateNothing(t *testing.T) {
 	read("map", readAs[map[int8]int8, map[int8]int8])
 	read("binary", readAs[fails, fails])
 	read("times", readAs[[]time.Time, []time.Time])
+	read("channels", readAs[[]chan<- int, []chan<- int])
 	read("skipped", readAs[struct{ A []string }, struct{}])
 	read("no elements' bytes", func(b []byte) error {
 		if n, _, _ := uvarint(b); n <= 1<<16 { // so many of these are fine
@@ -184,7 +185,7 @@ func readAs[From, To any](b []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.Read(b, new(To), &ReadEnv{MaxBytes: 1 << 20})
+	_, err = r.Read(b, new(To), &ReadEnv{MaxBytes: 1 << 20, Chan: anyChan})
 	return err
 }
 
@@ -229,6 +230,8 @@ func TestBombs(t *testing.T) {
 		"map entries":        {counted(1<<18, zeros), readAs[map[uint16]bool, map[uint16]*bool]},
 		"anys":               {counted(len(anys)/6, anys), readAs[[]any, []any]},
 		"anys in anys":       {counted(1<<15, anys), readAs[[]any, []any]},
+		"channels":           {counted(1<<16, ones(1<<16)), readAs[[]chan<- int, []chan<- int]},
+		"channels in anys":   {counted(1<<14, []byte(strings.Repeat(string([]byte{tagInline, 3, byte(kindSend), 1, byte(kindInt), 1}), 1<<14))), readAs[[]any, []any]},
 		"no bytes":           {counted(1<<20, nil), readAs[[]struct{}, []*struct{}]},
 		"no bytes, again":    {counted(1000, []byte(strings.Repeat(string(counted(1<<20-1, nil)), 1000))), readAs[[][]struct{}, [][]struct{}]},
 		"arrays of no bytes": {counted(1000, nil), readAs[[][1 << 20]struct{}, [][1 << 20]*struct{}]},

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -32,7 +33,7 @@ var namedTypes = []reflect.Type{
 	reflect.TypeFor[time.Duration](), reflect.TypeFor[twinA](), reflect.TypeFor[[]byte](),
 	reflect.TypeFor[level](), reflect.TypeFor[id](), reflect.TypeFor[invoice](), reflect.TypeFor[*big.Int](),
 	reflect.TypeFor[shape](), reflect.TypeFor[error](), reflect.TypeFor[recursive](), reflect.TypeFor[tree](),
-	reflect.TypeFor[note](), reflect.TypeFor[list](), anyType,
+	reflect.TypeFor[note](), reflect.TypeFor[list](), reflect.TypeFor[pipes](), reflect.TypeFor[oneself](), anyType,
 }
 
 // shapes and errs are what may stand in such an interface.
@@ -62,9 +63,9 @@ func (d dice) typ(depth int, key bool) reflect.Type {
 		}
 		return namedTypes[d.IntN(len(namedTypes))]
 	}
-	kinds := 5
+	kinds := 6
 	if key {
-		kinds = 2
+		kinds = 3
 	}
 	switch d.IntN(kinds) {
 	case 0:
@@ -74,21 +75,38 @@ func (d dice) typ(depth int, key bool) reflect.Type {
 		for _, name := range []string{"A", "B", "C", "D", "E"} {
 			if d.IntN(2) == 0 {
 				f := reflect.StructField{Name: name, Type: d.typ(depth-1, key)}
+				tag := ""
 				if d.IntN(4) == 0 { // known under a name that some other field may have in Go
-					f.Tag = reflect.StructTag(`netchan:"` + string(name[0]-'A'+'P') + `"`)
+					tag = string(name[0] - 'A' + 'P')
 				}
+				if f.Type.Kind() == reflect.Chan && f.Type.Name() == "" && d.IntN(2) == 0 { // its tag says the way
+					tag += map[reflect.ChanDir]string{reflect.SendDir: ",send", reflect.RecvDir: ",receive"}[f.Type.ChanDir()]
+					f.Type = reflect.ChanOf(reflect.BothDir, f.Type.Elem())
+				}
+				f.Tag = reflect.StructTag(`netchan:"` + tag + `"`)
 				fields = append(fields, f)
 			}
 		}
 		d.Shuffle(len(fields), reflect.Swapper(fields))
 		return reflect.StructOf(fields)
 	case 2:
-		return reflect.SliceOf(d.typ(depth-1, false))
+		return d.channel(depth)
 	case 3:
+		return reflect.SliceOf(d.typ(depth-1, false))
+	case 4:
 		return reflect.MapOf(d.typ(depth-1, true), d.typ(depth-1, false))
 	default:
 		return reflect.PointerTo(d.typ(depth-1, false))
 	}
+}
+
+// channel makes a type of channel, whose elements may be anything that Go allows.
+func (d dice) channel(depth int) reflect.Type {
+	dir := []reflect.ChanDir{reflect.SendDir, reflect.RecvDir}[d.IntN(2)]
+	if elem := d.typ(depth-1, false); elem.Size() <= maxChanElem {
+		return reflect.ChanOf(dir, elem)
+	}
+	return reflect.ChanOf(dir, reflect.TypeFor[int]())
 }
 
 // bits is a number, often one where something changes.
@@ -167,11 +185,15 @@ func (d dice) fill(v reflect.Value, depth int) {
 			case 2:
 				t = reflect.MapOf(reflect.TypeFor[string](), anyType)
 			case 3:
-				t = append(shapes, reflect.TypeFor[note](), reflect.TypeFor[*invoice](), reflect.TypeFor[[]*color]())[d.IntN(len(shapes)+3)]
+				t = append(slices.Clone(shapes), reflect.TypeFor[chan<- []any](), reflect.TypeFor[<-chan bool](), reflect.TypeFor[note](), reflect.TypeFor[*invoice](), reflect.TypeFor[[]*color]())[d.IntN(len(shapes)+5)]
 			}
 			x := reflect.New(t).Elem()
 			d.fill(x, depth-1)
 			v.Set(x)
+		}
+	case reflect.Chan:
+		if d.IntN(4) > 0 {
+			v.Set(reflect.MakeChan(reflect.ChanOf(reflect.BothDir, v.Type().Elem()), 0).Convert(v.Type()))
 		}
 	case reflect.Pointer:
 		if depth > 0 && d.IntN(3) > 0 {
@@ -224,7 +246,8 @@ func (d dice) written(t *testing.T) written {
 		t.Fatalf("%v: %v", v.Type(), err)
 	}
 	known := make(map[Hash]*Schema)
-	b, err := w.append(nil, v.Addr().UnsafePointer(), &WriteEnv{Met: func(s *Schema) { known[s.Hash()] = s }})
+	chans := new(table)
+	b, err := w.append(nil, v.Addr().UnsafePointer(), &WriteEnv{Met: func(s *Schema) { known[s.Hash()] = s }, Chan: chans.number})
 	if err != nil {
 		t.Fatalf("%v: %v", v.Type(), err)
 	}
@@ -235,7 +258,7 @@ func (d dice) written(t *testing.T) written {
 	if s.Hash() != w.schema.Hash() {
 		t.Fatalf("%v: the hash changed on the way", v.Type())
 	}
-	return written{v, s, b, &ReadEnv{Schema: func(h Hash) *Schema { return known[h] }}}
+	return written{v, s, b, &ReadEnv{Schema: func(h Hash) *Schema { return known[h] }, Chan: chans.find}}
 }
 
 // read reads b, written as w.schema says, as a to. It checks what holds for any bytes.
