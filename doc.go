@@ -63,5 +63,5 @@
 //
 // # Limitations
 //
-// Channels inside values can't be sent yet: a type that holds one is refused.
+// Channels inside values can't be sent yet: a value that holds one is dropped.
 package netchan

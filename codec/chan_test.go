@@ -105,8 +105,8 @@ func TestChannels(t *testing.T) {
 	}{{C: c}})
 	// It is that channel: what is sent on it arrives.
 	got, err := convey[struct{ C chan<- string }](t, struct{ C chan<- string }{d})
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || got.C == nil {
+		t.Fatal(got, err)
 	}
 	got.C <- "x"
 	if v := <-d; v != "x" {

@@ -28,14 +28,21 @@
 //
 // Bools, all integers but uintptr, floats, complex numbers, strings, time.Time, slices, arrays,
 // maps, structs, pointers (nil stays nil, sharing is not kept), recursive types, types that
-// encode themselves, any and other interfaces.
+// encode themselves, any and other interfaces, channels.
+//
+// A channel is a number here: WriteEnv.Chan gives one to each, ReadEnv.Chan has the channel
+// for it, and what that means is theirs to know. chan<- T is one that whoever reads the value
+// may send on, <-chan T one to receive from. A chan T must say which of them it is, by the
+// option send or receive in the tag of the field that it, or a slice, array or pointer of
+// it, is in (`netchan:",send"`, `netchan:"name,receive"`).
 //
 // A type encodes itself by the functions that RegisterFunc was given for it; else by
 // AppendBinary or MarshalBinary and UnmarshalBinary (netip.Addr, url.URL); else
 // by AppendText or MarshalText and UnmarshalText.
 //
 // Inside an any, and inside other interfaces, may be: bool, numbers, strings, types given
-// to Register, and slices, maps and pointers made of all these.
+// to Register, and slices, maps, pointers and channels made of all these. A chan T in it is
+// one to send on.
 //
 // Of a struct the exported fields travel, under the name that a tag gives
 // (`netchan:"name"`) or their own; `netchan:"-"` leaves one out. Fields of embedded
@@ -55,6 +62,7 @@
 //	                  skipped; at least one field in common, unless one of them has none
 //	time.Time         time.Time
 //	self-encoding     the type of the same name that does so in the same way
+//	channels          of the same direction, if their elements fit
 //	any, interfaces   each other; a value without the methods is a ValueError
 //
 // # Bytes
@@ -66,7 +74,7 @@
 // seconds, zig-zag; a slice or map its length plus one (0 is nil) and its elements;
 // an array its elements; a pointer a byte 0 (nil), or 1 and what it points to; a struct
 // its fields in order; a type that encodes itself 0 for its zero value, else the
-// length of its bytes plus one and these. An any is
-// a byte: 0 nil; 1 followed by a schema's hash, the length of the value and the value;
+// length of its bytes plus one and these; a channel 0 (nil), or one more than its number.
+// An any is a byte: 0 nil; 1 followed by a schema's hash, the length of the value and the value;
 // 2 followed by a schema's length, the schema and the value; else a basic kind and the value.
 package codec

@@ -22,8 +22,9 @@ var registry = struct {
 // Register makes T known inside values of type any under its Go name with its package's
 // path, "example.com/shop.Order" ("main.Order" in a program). What is written under a
 // name is read as the type that the reader's process registered under it. A pointer type
-// registers what it points to; pointers to, slices and maps of registered types need no
-// registering, nor do the basic types (time.Time among them) and time.Duration.
+// registers what it points to; pointers to, slices, maps and channels of registered types
+// need no registering, nor do the basic types (time.Time among them) and time.Duration. A
+// channel type with a name needs a direction: chan<- or <-chan.
 //
 // Call it before values travel, best in an init function or at the start of main; it may
 // be called again and from any goroutine. It panics if T can't be sent, has no name, or if

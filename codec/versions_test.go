@@ -85,6 +85,15 @@ type (
 	}
 )
 
+type (
+	tagged struct {
+		C chan int `netchan:",send"`
+	}
+	turnedOut struct{ C chan<- int }
+)
+
+var aPipe = make(chan int)
+
 var changes = []change{
 	{"a field is added", fits(original{1, "n"}, flat{1, "n", false}, flat{2, "m", true}, original{2, "m"})},
 	{"a field is removed", fits(flat{1, "n", true}, original{1, "n"}, original{2, "m"}, flat{2, "m", false})},
@@ -113,6 +122,11 @@ var changes = []change{
 	{"a slice becomes an array", func(t *testing.T) { differ[a[[]int], a[[2]int]](t) }},
 	{"an array gets another length", func(t *testing.T) { differ[a[[3]int], a[[2]int]](t) }},
 	{"a slice becomes a single value", func(t *testing.T) { differ[a[[]int], a[int]](t) }},
+
+	{"what goes through a channel changes", both((<-chan map[string]int8)(nil), (<-chan map[string]*int)(nil))},
+	{"what goes through a channel no longer fits", func(t *testing.T) { differ[a[chan<- int], a[chan<- string]](t) }},
+	{"a tag says which way a channel goes", fits(tagged{aPipe}, turnedOut{aPipe}, turnedOut{aPipe}, tagged{aPipe})},
+	{"a channel turns round", func(t *testing.T) { differ[a[chan<- int], a[<-chan int]](t) }},
 
 	{"any becomes an interface", fits(a[any]{1, square{2}}, a[shape]{1, square{2}}, a[shape]{1, square{3}}, a[any]{1, square{3}})},
 	{"any becomes an interface that the value does not have", func(t *testing.T) {
