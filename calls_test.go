@@ -19,7 +19,7 @@ func TestPromise15BadCalls(t *testing.T) {
 	closed.Close()
 	ctx := testContext(t)
 	type withFunc struct{ Callback func() }
-	type withChan struct{ Reply chan<- int }
+	type withChan struct{ Reply chan int }
 	newSender := func(n *netchan.Node, name string, opts ...netchan.SendOption) error {
 		_, err := netchan.NewSender[int](n, name, opts...)
 		return err
@@ -52,7 +52,7 @@ func TestPromise15BadCalls(t *testing.T) {
 		"huge buffer":          {func() error { return newReceiver(n, "x", netchan.Buffer(1<<40)) }, "Buffer", "1048576", nil},
 		"lossy sender":         {func() error { return newSender(n, "x", netchan.Lossy()) }, "Lossy", "Broadcast", nil},
 		"func":                 {func() error { _, err := netchan.NewSender[withFunc](n, "x"); return err }, "T", "Callback", nil},
-		"chan":                 {func() error { _, err := netchan.NewReceiver[withChan](n, "x"); return err }, "T", "Reply", nil},
+		"chan":                 {func() error { _, err := netchan.NewReceiver[withChan](n, "x"); return err }, "T", "Reply: say which way", nil},
 		"seed":                 {func() error { return joining(netchan.Config{Seeds: []string{"nowhere"}}) }, "Config.Seeds", "host:port", nil},
 		"listen":               {func() error { return joining(netchan.Config{Listen: "1.2.3.4"}) }, "Config.Listen", "host:port", nil},
 		"advertise":            {func() error { return joining(netchan.Config{Advertise: "x:y"}) }, "Config.Advertise", "host:port", nil},

@@ -136,7 +136,7 @@ func Receive[T any](ctx context.Context, ch <-chan T) (T, error) {
 // Register makes T known inside values of type any, under its Go name with its
 // package's path; the same goes for other interfaces, as error. Do it at both ends, before
 // the first such value. Basic types (time.Time
-// among them), time.Duration, and slices, maps and pointers of these and of registered
+// among them), time.Duration, and slices, maps, pointers and channels of these and of registered
 // types need no registering. It panics on a mistake of the program: two types under one
 // name, a type that can't travel or has no name.
 func Register[T any]() { codec.Register[T]() }
