@@ -42,6 +42,11 @@ func TestControlFramesOutOfTurn(t *testing.T) {
 		"goodbye with a body":     {true, false, []byte{frameGoodbye, 1, 0}},
 		"a frame of data streams": {true, false, appendClose(nil, true)},
 		"an unknown frame":        {true, false, []byte{77, 0}},
+		"references":              {true, false, appendRefs(nil, []byte{1})},
+		"an empty hold":           {true, false, appendEmpty(nil, frameHold)},
+		"an empty held":           {true, false, appendEmpty(nil, frameHeld)},
+		"a release of nothing":    {true, false, []byte{frameRelease, 1, 0}},
+		"nothing gone":            {true, false, []byte{frameGone, 1, 0}},
 	} {
 		s, _, _ := hearing(c.accepted, c.closed)
 		var pe *ProtocolError
@@ -144,8 +149,23 @@ func TestHostilePeer(t *testing.T) {
 		"garbage on a data stream":      func(_, d *yamux.Stream) { _, _ = d.Write(bytes.Repeat([]byte("GET / HTTP/1.1\r\n"), 9)) },
 		"a long frame":                  func(_, d *yamux.Stream) { _, _ = d.Write([]byte{frameOpen, 0xff, 0xff, 3}) },
 		"data before open":              func(_, d *yamux.Stream) { _, _ = d.Write(numbers(NewBatch(ID{}), 1, 1).dataHead()) },
-		"closed in a use":               func(_, d *yamux.Stream) { _, _ = d.Write(op); _ = d.Close() },
-		"closed in a frame":             func(_, d *yamux.Stream) { _, _ = d.Write(op[:5]); _ = d.Close() },
+		"references twice": func(_, d *yamux.Stream) {
+			_, _ = d.Write(op)
+			_, _ = d.Write(appendRefs(appendRefs(nil, []byte{1}), []byte{1}))
+		},
+		"empty references": func(_, d *yamux.Stream) { _, _ = d.Write(op); _, _ = d.Write([]byte{frameRefs, 0}) },
+		"overlong references": func(_, d *yamux.Stream) {
+			_, _ = d.Write(op)
+			_, _ = d.Write(appendRefs(nil, make([]byte, MaxFrame+1)))
+		},
+		"references, then the end": func(_, d *yamux.Stream) {
+			_, _ = d.Write(op)
+			_, _ = d.Write(appendClose(appendRefs(nil, []byte{1}), true))
+		},
+		"a hold of no direction":     func(c, _ *yamux.Stream) { _, _ = c.Write(appendHold(nil, Hold{Dir: 3})) },
+		"a release of more than are": func(c, _ *yamux.Stream) { _, _ = c.Write(appendRelease(nil, []Release{{ref(1), maxReleased + 1}})) },
+		"closed in a use":            func(_, d *yamux.Stream) { _, _ = d.Write(op); _ = d.Close() },
+		"closed in a frame":          func(_, d *yamux.Stream) { _, _ = d.Write(op[:5]); _ = d.Close() },
 		"beyond the byte limit": func(_, d *yamux.Stream) {
 			_, _ = d.Write(op)
 			_, _ = d.Write(make([]byte, yamuxBody))
@@ -216,9 +236,19 @@ func FuzzPeer(f *testing.F) {
 	f.Add(append(append(syn, data(1, appendAttach(nil, &Attach{}))...), data(1, appendAccept(nil, 1, 1, Accept{Limit: 1}))...))
 	f.Add(append(append(syn, data(3, op)...), data(3, appendClose(nil, true))...))
 	f.Add(append(syn, yHeaderBytes(yWindow, yFIN, 3, 0)...))
+	refs := numbers(NewBatch(ID{}), 1, 3).dataHead()
+	refs = append(appendRefs(nil, []byte("refs")), refs...)
+	f.Add(append(append(append(syn, data(3, op)...), data(3, refs)...), data(3, appendRefs(nil, []byte("more")))...))
+	words := appendHeld(appendHold(nil, Hold{ID{1}, ToSend, &Gate{Number: 1}}), ref(1), true)
+	f.Add(append(syn, data(1, appendGone(appendRelease(words, []Release{{ref(1), 2}}), []Ref{ref(2)}))...))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		x, y := memConns(1 << 20)
-		s := New(y, false, &handler{serve: take}, Config{Logger: quiet, MaxStreams: 16})
+		h := &handler{serve: take, said: func(s *Session, what any) {
+			if h, ok := what.(Hold); ok {
+				s.Held(Ref{h.Channel, h.Dir}, true)
+			}
+		}}
+		s := New(y, false, h, Config{Logger: quiet, MaxStreams: 16})
 		s.Open(open("ours"), newFeedback())
 		for len(stream) > 0 {
 			n := min(len(stream), 1000)

@@ -91,6 +91,37 @@ func TestFramesRoundTrip(t *testing.T) {
 	if clean, err := parseClose(body); err != nil || !clean {
 		t.Error("close")
 	}
+	if typ, body := cut(t, appendRefs(nil, []byte("r"))); typ != frameRefs || string(body) != "r" {
+		t.Error("refs")
+	}
+	for _, h := range []Hold{{ID{1}, ToReceive, nil}, {ID{1}, ToSend, &Gate{[32]byte{1, 31: 2}, ID{3}, 1<<64 - 1}}} {
+		_, body = cut(t, appendHold(nil, h))
+		if got, err := parseHold(body); err != nil || !reflect.DeepEqual(got, h) {
+			t.Error("hold")
+		}
+	}
+	_, body = cut(t, appendHeld(nil, ref(1), true))
+	if r, ok, err := parseHeld(body); err != nil || r != ref(1) || !ok {
+		t.Error("held")
+	}
+	var releases []Release
+	var gone []Ref
+	for i := range maxRefsPerFrame {
+		releases = append(releases, Release{ref(i), maxReleased - uint64(i%2)})
+		gone = append(gone, ref(i))
+	}
+	frame = appendRelease(nil, releases)
+	if len(frame) > maxBody {
+		t.Errorf("a RELEASE may have %d bytes", len(frame))
+	}
+	_, body = cut(t, frame)
+	if got, err := parseRelease(body); err != nil || !reflect.DeepEqual(got, releases) {
+		t.Error("release")
+	}
+	_, body = cut(t, appendGone(nil, gone))
+	if got, err := parseGone(body); err != nil || !reflect.DeepEqual(got, gone) {
+		t.Error("gone")
+	}
 	if typ, body := cut(t, appendSchema(nil, []byte("s"))); typ != frameSchema || string(body) != "s" {
 		t.Error("schema")
 	}
@@ -245,6 +276,8 @@ func FuzzParse(f *testing.F) {
 		appendRefuse(nil, 1, Refuse{CodeType, "no"}), appendAck(nil, 1, 2, Ack{3, 4, []Drop{{5, 6, CodeDecode, "d"}}}),
 		appendStop(nil, 1, Stop{CodeClosed, "c", 9, []Run{{1, 2}, {5, 1}}}, false), appendClose(nil, true),
 		appendAttach(nil, &Attach{Target: Target{Name: "x"}}), numbers(NewBatch(ID{}), 1, 4).dataHead(),
+		appendHold(nil, Hold{ID{1}, ToSend, nil}), appendHold(nil, Hold{ID{1}, ToReceive, &Gate{End: ID{2}, Number: 3}}),
+		appendHeld(nil, ref(1), true), appendRelease(nil, []Release{{ref(1), 1}, {ref(2), maxReleased}}), appendGone(nil, []Ref{ref(1), ref(2)}),
 	} {
 		typ, body := cut(f, frame)
 		f.Add(typ, body)
@@ -275,6 +308,22 @@ func FuzzParse(f *testing.F) {
 		case frameAttach:
 			if a, err := parseAttach(body); err == nil {
 				again = appendAttach(nil, &a)
+			}
+		case frameHold:
+			if h, err := parseHold(body); err == nil {
+				again = appendHold(nil, h)
+			}
+		case frameHeld:
+			if r, ok, err := parseHeld(body); err == nil {
+				again = appendHeld(nil, r, ok)
+			}
+		case frameRelease:
+			if rs, err := parseRelease(body); err == nil {
+				again = appendRelease(nil, rs)
+			}
+		case frameGone:
+			if rs, err := parseGone(body); err == nil {
+				again = appendGone(nil, rs)
 			}
 		case frameData:
 			_, _, _, _, _ = parseData(body)

@@ -108,16 +108,7 @@ func (p *program) say(to int, kind byte) {
 	}[kind%5]
 	p.said[to] = append(p.said[to], what)
 	p.mu.Unlock()
-	switch what := what.(type) {
-	case Hold:
-		s.Hold(what)
-	case held:
-		s.Held(what.Ref, what.ok)
-	case Release:
-		s.Release(what.Ref, what.Count)
-	case Ref:
-		s.Gone(what)
-	}
+	say(s, what)
 }
 
 func (p *program) use(in *In) *progUse {
@@ -476,6 +467,7 @@ func TestPrograms(t *testing.T) {
 func FuzzProgram(f *testing.F) {
 	f.Add(byte(0), []byte{0, 0, 1, 0, 4, 0})
 	f.Add(byte(1), []byte{0, 2, 9, 0, 0, 5, 17, 0, 17, 1, 6, 0, 3, 1, 5, 1, 254, 0})
+	f.Add(byte(1), []byte{0, 2, 0, 6, 10, 0, 2, 1, 18, 0, 26, 1, 13, 0x2f, 13, 0x4e, 131, 0, 7, 1, 4, 0})
 	f.Add(byte(2), []byte{0, 6, 1, 0, 1, 0, 1, 0, 1, 0, 139, 0, 12, 0})
 	f.Fuzz(func(t *testing.T, kind byte, b []byte) {
 		run(t, b[:min(len(b), 1000)], programKinds[int(kind)%len(programKinds)](t))

@@ -28,6 +28,14 @@ func testFrame(c byte, use uint64) (typ byte, body []byte) {
 		frame = appendClose(nil, false)
 	case 'x':
 		return framePiece, nil
+	case 'r':
+		frame = appendRefs(nil, []byte("r"))
+	case 'R':
+		return frameRefs, make([]byte, MaxFrame)
+	case 'e':
+		return frameRefs, nil
+	case 'l':
+		return frameRefs, make([]byte, MaxFrame+1)
 	case '?':
 		return 99, nil
 	}
@@ -42,7 +50,11 @@ func TestRecvState(t *testing.T) {
 		"oo": false, "oco?": false, "ocd": false, "occ": false,
 		"op": false, "obpp": true, "obPP": false, "obPpp": false, "obd": false, "obs": false, "obo": false, "obb": false,
 		"obc": false, "obPc": false, // a clean close in mid-value
-		"obx": false,
+		"obx":  false,
+		"ordc": true, "osrdRdordc": false, "osrdRddrdcordc": true, "orbPprbPpc": true, "ordscordc": true, // references
+		"ora": true, "ordraordc": true, "orbaordc": true, "orc": false, // their values must follow
+		"r": false, "ocr": false, "orr": false, "ors": false, "oro": false, "orp": false, "or?": false, "obr": false, "obPr": false,
+		"oe": false, "ol": false, "oR": true,
 	} {
 		r, use := recvState{}, uint64(0)
 		var err error
@@ -75,7 +87,7 @@ func TestRecvState(t *testing.T) {
 
 // FuzzRecvState: whatever comes, what is passed up is within the limits.
 func FuzzRecvState(f *testing.F) {
-	for _, seq := range []string{"oddsdc", "obPpdc", "obPaoc"} {
+	for _, seq := range []string{"oddsdc", "obPpdc", "obPaoc", "ordsrbPpraoc"} {
 		var stream []byte
 		for i := range len(seq) {
 			typ, body := testFrame(seq[i], uint64(i+1))
@@ -89,6 +101,7 @@ func FuzzRecvState(f *testing.F) {
 		fr, r := frameReader{src: bytes.NewReader(stream)}, recvState{}
 		var left uint64
 		total := 0
+		refs := false // came last
 		for {
 			typ, body, size, err := fr.next()
 			if err != nil {
@@ -101,7 +114,15 @@ func FuzzRecvState(f *testing.F) {
 			if err != nil {
 				return
 			}
+			if refs && ev.typ != frameData && ev.typ != frameBig && (ev.typ != frameClose || ev.clean) {
+				t.Fatalf("a frame of type %d after references", ev.typ)
+			}
+			refs = ev.typ == frameRefs
 			switch ev.typ {
+			case frameRefs:
+				if len(ev.body) == 0 || len(ev.body) > MaxFrame {
+					t.Fatalf("references of %d bytes", len(ev.body))
+				}
 			case frameOpen:
 				if ev.open.Use == 0 || ev.open.First == 0 || len(ev.open.Schema) > maxSchema {
 					t.Fatalf("%+v", ev.open)
