@@ -9,7 +9,9 @@
 // two nodes, over a [Conn] ([New]) or in memory ([Pair]).
 //
 // The package knows nothing about values, types or who may receive what: it moves
-// encoded batches, counts bytes, and hands the numbers of values through.
+// encoded batches, counts bytes, and hands the numbers of values through. So it does with
+// references to channels: a table of them goes before the values that it is for, and what
+// the two sides say about channels goes over the control stream.
 //
 // What it never does: wait for a user on a goroutine that others depend on; write,
 // open or close a stream on a caller's goroutine; send anything from yamux'
@@ -26,10 +28,14 @@
 //     use before, so that a use never waits behind another.
 //   - What a peer can make this node keep is bounded: streams by Config.MaxStreams, bytes on
 //     a stream by its byte limit (enforced below yamux, by the guard), growth of
-//     limits and large values by two budgets a session, schemas by number and size.
+//     limits and large values by two budgets a session, schemas by number and size,
+//     answers by number.
 //   - yamux gets whole frames only, and only those that it can take without answering; the
 //     connection gets whole frames only. Anything else ends the session with a
 //     [*ProtocolError].
+//   - No references are overlooked: each table of them that comes is given to the layer
+//     above, by [In.Next] or by [Handler].Discarded, once, unless the session ends
+//     before it is read.
 //   - After a session's end no goroutine of it is left ([Session.Wait]), and every
 //     Out that was still in use has heard Lost.
 package mux

@@ -43,6 +43,7 @@ type In struct {
 	reserved  int64
 	eof       bool
 	clean     bool
+	bad       error     // why nothing more can be read: whoever reads next says it again
 	announced uint64    // bytes read when a byte limit was last announced
 	at        time.Time // and when
 

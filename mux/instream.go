@@ -133,11 +133,15 @@ func (s *Session) readEvent(is *inStream) (recvEvent, int, error) {
 
 // event reads the next frame of the use, counts its bytes and raises the byte limit.
 func (in *In) event() (recvEvent, error) {
+	if in.bad != nil {
+		return recvEvent{}, in.bad
+	}
 	ev, size, err := in.s.readEvent(in.st)
 	if err != nil {
 		if errors.Is(err, io.EOF) {
 			err = violation("data stream", "closed within a use")
 		}
+		in.bad = err
 		return ev, err
 	}
 	if ev.typ == frameClose {

@@ -51,7 +51,7 @@ func TestRecvState(t *testing.T) {
 		"op": false, "obpp": true, "obPP": false, "obPpp": false, "obd": false, "obs": false, "obo": false, "obb": false,
 		"obc": false, "obPc": false, // a clean close in mid-value
 		"obx":  false,
-		"ordc": true, "osrdRdordc": false, "osrdRddrdcordc": true, "orbPprbPpc": true, "ordscordc": true, // references
+		"ordc": true, "osrdRdcordc": true, "osrdRddrdcordc": true, "orbPprbPpc": true, "ordscordc": true, // references
 		"ora": true, "ordraordc": true, "orbaordc": true, "orc": false, // their values must follow
 		"r": false, "ocr": false, "orr": false, "ors": false, "oro": false, "orp": false, "or?": false, "obr": false, "obPr": false,
 		"oe": false, "ol": false, "oR": true,

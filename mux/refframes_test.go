@@ -16,7 +16,7 @@ func TestRefFramesGolden(t *testing.T) {
 		"HOLD":        {appendHold(nil, Hold{ID(chan1), ToReceive, nil}), join([]byte{24, 18}, chan1, []byte{2, 0})},
 		"HOLD, gated": {appendHold(nil, Hold{ID(chan1), ToSend, &Gate{[32]byte(node), ID(end), 300}}), join([]byte{24, 68}, chan1, []byte{1, 1}, node, end, []byte{0xac, 2})},
 		"HELD":        {appendHeld(nil, send, true), join([]byte{25, 18}, chan1, []byte{1, 1})},
-		"RELEASE":     {appendRelease(nil, []Release{{send, 1 << 31}, {receive, 1}}), join([]byte{26, 40, 2}, chan1, []byte{1, 0x80, 0x80, 0x80, 0x80, 8}, make([]byte, 16), []byte{2, 1})},
+		"RELEASE":     {appendRelease(nil, []Release{{send, 1 << 31}, {receive, 1}}), join([]byte{26, 41, 2}, chan1, []byte{1, 0x80, 0x80, 0x80, 0x80, 8}, make([]byte, 16), []byte{2, 1})},
 		"GONE":        {appendGone(nil, []Ref{send, receive}), join([]byte{27, 35, 2}, chan1, []byte{1}, make([]byte, 16), []byte{2})},
 	} {
 		if !bytes.Equal(c.got, c.expect) {
