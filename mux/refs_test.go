@@ -495,3 +495,17 @@ func TestHoldOverALink(t *testing.T) {
 		}
 	})
 }
+
+// TestGoodbyeWaitsForWordsAboutChannels: they are more than one write takes.
+func TestGoodbyeWaitsForWordsAboutChannels(t *testing.T) {
+	s := newSession(&handler{}, Config{Logger: quiet})
+	for i := range 2000 {
+		s.Held(ref(i), true)
+	}
+	s.bye.wanted = true
+	heard := 0
+	types := controlFrames(t, s, &handler{said: func(*Session, any) { heard++ }})
+	if n := bytes.IndexByte(types, frameGoodbye); heard != 2000 || n != 2000 {
+		t.Errorf("%d words, the goodbye behind %d of them", heard, n)
+	}
+}
