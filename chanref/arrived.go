@@ -32,6 +32,7 @@ type refSink interface {
 	Err() error
 	Stats() SinkStats
 	Ending() *Ending
+	reason() error
 
 	// gate is open when all that end has sent up to number was pushed; pass opens it
 	// sooner.
@@ -40,9 +41,19 @@ type refSink interface {
 	// handBack ends a sink whose channel, o, was dropped by the program: what lies in
 	// it goes back to its senders.
 	handBack(o *object)
+	// retire ends one whose channel nobody elsewhere holds any more, as soon as the streams
+	// have ended that are still there: one may bring a close.
+	retire(why error)
 	// abandon ends one whose channel nobody can read any more, and does not close it. What is
 	// not known to be taken was not.
 	abandon(why string)
+}
+
+// reason is why the sink ends; nil while it does not, and where it does in good order.
+func (s *Sink[T]) reason() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
 }
 
 // Ending is what tells of the sink's end.
@@ -75,7 +86,7 @@ func (s *Sink[T]) close(c conduit[T]) {
 // left is what follows when a stream of a channel that travelled has ended.
 func (s *Sink[T]) left(clean bool) {
 	s.mu.Lock()
-	ended, last := s.ended, len(s.uses) == 0
+	ended, last, retired := s.ended, len(s.uses) == 0, s.retired
 	s.mu.Unlock()
 	switch {
 	case ended:
@@ -83,6 +94,18 @@ func (s *Sink[T]) left(clean bool) {
 		s.conclude(nil)
 	case last && s.cfg.gone != nil:
 		s.cfg.gone()
+	case last && retired != nil:
+		s.Abort(retired)
+	}
+}
+
+func (s *Sink[T]) retire(why error) {
+	s.mu.Lock()
+	s.retired = why
+	last := len(s.uses) == 0
+	s.mu.Unlock()
+	if last {
+		s.Abort(why)
 	}
 }
 

@@ -23,12 +23,13 @@ type export struct {
 	proxy *proxy // the channel is a proxy here, and this its relay; nil: it lives here
 
 	// Guarded by t.refs.mu.
-	pin    reflect.Value // keeps the channel while others hold it
-	feed   reflect.Value // of a relay to receive from: what it takes from
-	sink   refSink       // made when the first value comes
-	source refSource
-	gates  map[*mux.Session]*mux.Gate // what must come before what a holder sends first
-	dead   bool                       // the channel is closed or dropped: nothing passes any more
+	pin       reflect.Value // keeps the channel while others hold it
+	feed      reflect.Value // of a relay to receive from: what it takes from
+	whyClosed func() error  // and why that was closed; nil elsewhere
+	sink      refSink       // made when the first value comes
+	source    refSource
+	gates     map[*mux.Session]*mux.Gate // what must come before what a holder sends first
+	dead      bool                       // the channel is closed or dropped: nothing passes any more
 }
 
 // ownChan is what is known of a channel that is exported, in both directions.
@@ -179,9 +180,9 @@ func (e *export) sourceFor(s *mux.Session) refSource {
 	if e.proxy != nil && e.source == nil {
 		// The proxy itself was closed when it was passed on.
 		t.refs.mu.Unlock()
-		feed := e.proxy.again()
+		q, feed := e.proxy.again()
 		t.refs.mu.Lock()
-		e.feed = feed
+		e.feed, e.whyClosed = feed, q.sink.reason
 	}
 	return e.theSource()
 }
@@ -200,7 +201,7 @@ func (e *export) theSource() refSource {
 	}
 	e.source = e.kind.newSource(e.t, chanAt(o, e.own.typ), SourceConfig{
 		ID: newRefID(), Name: refName, Logger: e.t.log,
-		travelled: travelled{naps: true, asleep: true, borrowed: true, hidden: true},
+		travelled: travelled{naps: true, asleep: true, borrowed: true, hidden: true, whyClosed: e.whyClosed},
 	})
 	return e.source
 }
@@ -263,10 +264,13 @@ func (e *export) heldBy(node [32]byte) bool {
 func (e *export) over(err error) {
 	t := e.t
 	t.refs.mu.Lock()
-	holders := e.die()
+	holders, sink := e.die(), e.sink
 	t.refs.mu.Unlock()
 	for _, s := range holders {
 		s.Gone(e.ref)
+	}
+	if sink != nil {
+		sink.retire(errGoneHome)
 	}
 	if err == nil {
 		err = ErrClosed

@@ -20,6 +20,7 @@ type travelled struct {
 	// channel weakly; asleep: it begins so.
 	naps, asleep bool
 	borrowed     bool         // the channel is the program's: it is not emptied after the end
+	whyClosed    func() error // nil, or an error when the channel was not closed in good order; may be nil
 	hidden       bool         // the channel's Ending is another one
 	used         *atomic.Bool // set with each value; may be nil
 	napping      func()       // called when the goroutine goes; may be nil

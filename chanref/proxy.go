@@ -156,7 +156,7 @@ func (p *proxy) make() reflect.Value {
 
 // again makes another proxy of the same channel, for a relay: p was closed when it was
 // passed on. refs.making is held.
-func (p *proxy) again() reflect.Value {
+func (p *proxy) again() (*proxy, reflect.Value) {
 	t := p.t
 	q := &proxy{t: t, key: p.key, home: p.home, kind: p.kind, size: p.size, held: make(map[*heldRef]struct{}, 1)}
 	ch := q.make()
@@ -170,7 +170,7 @@ func (p *proxy) again() reflect.Value {
 	}
 	t.refs.mu.Unlock()
 	then()
-	return ch
+	return q, ch
 }
 
 // take has p need h, of which one reference was pending. refs.mu is held.
@@ -327,6 +327,14 @@ func (p *proxy) over() {
 		// One that was passed on is held until the value that it is in has gone.
 		p.drop(func(*heldRef) bool { return true })
 	}
+	var relays []*export
+	if own := t.refs.own[p.id]; own != nil && !p.moved {
+		for _, e := range []*export{own.send, own.recv} {
+			if e != nil {
+				relays = append(relays, e)
+			}
+		}
+	}
 	var next []*proxy
 	for _, q := range p.ahead {
 		if q.behind = nil; q.wanted && q.route != nil {
@@ -337,6 +345,9 @@ func (p *proxy) over() {
 	t.refs.mu.Unlock()
 	for _, q := range next {
 		q.want()
+	}
+	for _, e := range relays {
+		e.over(errGoneHome)
 	}
 }
 

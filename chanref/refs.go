@@ -193,7 +193,7 @@ func (e *export) unheldBy(s *mux.Session) func(why error) {
 	sink, source := e.sink, e.source
 	return func(why error) {
 		if sink != nil {
-			sink.Abort(why)
+			sink.retire(why)
 		}
 		if source != nil {
 			source.Abort(why)
@@ -286,7 +286,12 @@ func (t *Table) Gone(s *mux.Session, rs []mux.Ref) {
 		var all []*proxy
 		if h := t.refs.held[heldKey{s, ref}]; h != nil {
 			for p := range h.proxies {
-				all = append(all, p)
+				switch {
+				case p.route == s:
+					all = append(all, p)
+				case p.relay == h:
+					p.relay = nil // the home may still be reached straight
+				}
 			}
 		}
 		t.refs.mu.Unlock()

@@ -2,6 +2,7 @@ package chanref
 
 import (
 	"context"
+	"time"
 
 	"github.com/matveynator/netchan/mux"
 )
@@ -123,6 +124,7 @@ func (t *Table) lost(s *mux.Session) {
 // for what was sent on channels that others receive from. It returns the first
 // that was not done when ctx ended.
 func (t *Table) Drain(ctx context.Context) (left []error) {
+	t.introduce(ctx)
 	r := &t.refs
 	r.mu.Lock()
 	var proxies, sources []refSource
@@ -156,6 +158,46 @@ func (t *Table) Drain(ctx context.Context) (left []error) {
 		}
 	}
 	return left
+}
+
+// introduce waits until those that got channels of others from this node have found
+// their own way, or have begun to use this node's.
+func (t *Table) introduce(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, introduceTime)
+	defer cancel()
+	tick := time.NewTicker(keepFirst)
+	defer tick.Stop()
+	for t.introducing() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// introduceTime is longer than anybody tries to reach a channel's home straight.
+const introduceTime = 6 * time.Second
+
+func (t *Table) introducing() bool {
+	t.refs.mu.Lock()
+	defer t.refs.mu.Unlock()
+	for _, e := range t.refs.exports {
+		if e.proxy != nil && !e.dead && e.sink == nil && e.source == nil && !t.onlyLocal(e) {
+			return true
+		}
+	}
+	return false
+}
+
+// onlyLocal says whether nobody but this node holds e. refs.mu is held.
+func (t *Table) onlyLocal(e *export) bool {
+	for _, s := range t.refs.out.by(e) {
+		if !s.Local {
+			return false
+		}
+	}
+	return true
 }
 
 // RefStats are what is there now, of channels that travelled.

@@ -53,6 +53,7 @@ type Sink[T any] struct {
 	odd     map[mux.ID]bool   // senders of another type
 	pushed  map[mux.ID]uint64 // by senders that have left: the last number
 	gates   []*gate           // who waits for what others have sent
+	retired error             // why it ends with its last stream; nil: it does not
 	last    bool              // no sender is awaited any more
 	ticking bool
 	ended   bool

@@ -242,7 +242,10 @@ func (s *Source[T]) took(v T, ok bool) {
 
 func (s *Source[T]) count(ok bool) bool {
 	if !ok {
-		s.closed = true
+		if why := s.cfg.whyClosed; why != nil {
+			s.aborted = why()
+		}
+		s.closed = s.aborted == nil
 		return false
 	}
 	s.fromC++
