@@ -13,14 +13,10 @@ import (
 // at its end. It stays open for a channel that is none of these, and is nil for
 // a nil channel and for what is no channel.
 func Done(ch any) <-chan struct{} {
-	e, ok := chanref.EndingOf(ch)
-	switch {
-	case !ok:
-		return nil
-	case e == nil:
-		return make(chan struct{})
+	if e := chanref.PendingEnding(ch); e != nil {
+		return e.Done()
 	}
-	return e.Done()
+	return nil
 }
 
 // Err says why Done(ch) is closed; nil while it is not. For a channel to send

@@ -1,6 +1,7 @@
 package netchan_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/matveynator/netchan"
@@ -96,4 +97,44 @@ func TestReceiveFromAfar(t *testing.T) {
 	if got != "to be or not " || netchan.Err(far) != nil {
 		t.Fatalf("%q, %v", got, netchan.Err(far))
 	}
+}
+
+// Who waits for an answer learns that nobody is left who could give it, also where
+// waiting began before the channel travelled.
+func TestDoneOfAReply(t *testing.T) {
+	a := join(t, "a")
+	b := join(t, "b", a.Addr())
+	questions := receiver[question](t, b, "questions")
+	ask := sender[question](t, a, "questions")
+	reply := make(chan answer, 1)
+	done := netchan.Done(reply)
+	give(t, ask.C, question{1, reply})
+	q := take(t, questions.C)
+	if netchan.Err(reply) != nil {
+		t.Fatal(netchan.Err(reply))
+	}
+	netchan.Release(q.Reply)
+	take(t, closedIs(done))
+	if err := netchan.Err(reply); !errors.Is(err, netchan.ErrClosed) {
+		t.Fatal(err)
+	}
+	give(t, ask.C, question{2, reply}) // it travels again
+	q = take(t, questions.C)
+	done = netchan.Done(reply)
+	b.Close()
+	take(t, closedIs(done))
+	if err := netchan.Err(reply); err == nil {
+		t.Fatal("no reason")
+	}
+	take(t, closedIs(netchan.Done(q.Reply)))
+}
+
+// closedIs is a channel that tells that done was closed.
+func closedIs(done <-chan struct{}) <-chan bool {
+	c := make(chan bool, 1)
+	go func() {
+		<-done
+		c <- true
+	}()
+	return c
 }

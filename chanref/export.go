@@ -113,9 +113,15 @@ func (c *ownChan) tell(t *Table) {
 	if o == nil {
 		return
 	}
-	c.ending = newEnding(func(ctx context.Context) error { return c.flush(ctx, t) })
-	c.ending.passing, c.ending.home = true, t.net.Self
-	index(o, c.ending)
+	e := passing(o)
+	if e == nil {
+		return
+	}
+	e.of(t.net.Self, nil)
+	e.mu.Lock()
+	e.flush = func(ctx context.Context) error { return c.flush(ctx, t) }
+	e.mu.Unlock()
+	c.ending = e
 }
 
 // flush waits until what was sent on the channel, for others to receive, is

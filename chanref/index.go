@@ -17,30 +17,52 @@ type Ending struct {
 	err   error
 	flush func(context.Context) error // nil for a channel to receive from, and after the end
 
-	// Of a channel that travelled: set before it is found by anybody.
-	passing bool // others hold it, and another Ending may take its place
+	// Of a channel that travelled.
 	home    func() Node
 	release func()
+	passing bool // it may travel again: then another Ending takes the place of this one
+}
+
+func newEnding(flush func(context.Context) error) *Ending {
+	return &Ending{done: make(chan struct{}), flush: flush}
 }
 
 // Home is the node where the channel lives; ok is false for one that did not travel.
 func (e *Ending) Home() (n Node, ok bool) {
-	if e.home == nil {
+	e.mu.Lock()
+	home := e.home
+	e.mu.Unlock()
+	if home == nil {
 		return Node{}, false
 	}
-	return e.home(), true
+	return home(), true
 }
 
 // Release gives up the proxy of a channel that lives elsewhere: what lies in it is
 // delivered, or goes back. It does nothing to any other channel.
 func (e *Ending) Release() {
-	if e.release != nil {
-		e.release()
+	e.mu.Lock()
+	release := e.release
+	e.mu.Unlock()
+	if release != nil {
+		release()
 	}
 }
 
-func newEnding(flush func(context.Context) error) *Ending {
-	return &Ending{done: make(chan struct{}), flush: flush}
+// of says of which channel that travelled e is.
+func (e *Ending) of(home func() Node, release func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.home, e.release = home, release
+}
+
+func (e *Ending) open() bool {
+	select {
+	case <-e.done:
+		return false
+	default:
+		return true
+	}
 }
 
 // Done is closed when nothing more passes through the channel.
@@ -70,54 +92,89 @@ func (e *Ending) Flush(ctx context.Context) error {
 
 func (e *Ending) end(err error) {
 	e.mu.Lock()
-	e.err, e.flush = err, nil
-	e.mu.Unlock()
-	close(e.done)
+	defer e.mu.Unlock()
+	if e.open() { // two nodes of one process may both have given the channel away
+		e.err, e.flush = err, nil
+		close(e.done)
+	}
 }
 
 // endings finds the Ending of a channel by the channel itself. It is the only
 // state of the process here: a channel says nothing of the node it belongs to.
 // Entries go when their channel is collected.
-var endings struct {
+var endings endingIndex
+
+type endingIndex struct {
 	mu   sync.Mutex
-	byID map[weak.Pointer[object]]*Ending
+	byID map[identity]*Ending
 }
 
-// index makes the channel whose object is p findable. An end's own Ending stays
-// where others come to hold the channel.
+// index makes the channel whose object is p findable.
 func index(p *object, e *Ending) {
 	key := weak.Make(p)
 	endings.mu.Lock()
-	if endings.byID == nil {
-		endings.byID = make(map[weak.Pointer[object]]*Ending)
+	defer endings.mu.Unlock()
+	endings.put(p, key, e)
+}
+
+// put is index for who holds the lock.
+func (x *endingIndex) put(p *object, key identity, e *Ending) {
+	if x.byID == nil {
+		x.byID = make(map[identity]*Ending)
 	}
-	old := endings.byID[key]
-	if old == nil || !e.passing || old.passing {
-		endings.byID[key] = e
-	}
-	endings.mu.Unlock()
-	if old != nil {
+	known := x.byID[key] != nil
+	x.byID[key] = e
+	if known {
 		return
 	}
-	runtime.AddCleanup(p, func(key weak.Pointer[object]) {
+	runtime.AddCleanup(p, func(key identity) {
 		endings.mu.Lock()
 		delete(endings.byID, key)
 		endings.mu.Unlock()
 	}, key)
-	runtime.KeepAlive(p)
+}
+
+// passing is the Ending of a channel of the program's that others hold, or may come to hold:
+// the one that is there, as long as it is open, and else a new one. It is nil for the
+// channel of a source or sink, which has one of its own.
+func passing(p *object) *Ending {
+	key := weak.Make(p)
+	endings.mu.Lock()
+	defer endings.mu.Unlock()
+	e := endings.byID[key]
+	switch {
+	case e != nil && !e.passing:
+		return nil
+	case e == nil || !e.open():
+		e = newEnding(nil)
+		e.passing = true
+		endings.put(p, key, e)
+	}
+	return e
 }
 
 // EndingOf is the Ending of a channel, whatever its type and direction; nil
-// for one that is not fed or emptied by a source or sink. ok is false when ch
-// is not a channel, or a nil one.
+// for one that is not fed or emptied by a source or sink, and did not travel. ok is
+// false when ch is not a channel, or a nil one.
 func EndingOf(ch any) (e *Ending, ok bool) {
 	v := reflect.ValueOf(ch)
 	if v.Kind() != reflect.Chan || v.IsNil() {
 		return nil, false
 	}
-	key := weak.Make((*object)(v.UnsafePointer()))
+	key := weak.Make(objectIn(v))
 	runtime.KeepAlive(ch)
 	endings.mu.Lock()
 	defer endings.mu.Unlock()
 	return endings.byID[key], true
+}
+
+// PendingEnding is EndingOf for who waits for the end: a channel that did not travel may yet
+// do so, and has an Ending from here on.
+func PendingEnding(ch any) *Ending {
+	e, ok := EndingOf(ch)
+	if e == nil && ok {
+		e = passing(objectIn(reflect.ValueOf(ch)))
+		runtime.KeepAlive(ch)
+	}
+	return e
 }

@@ -62,12 +62,13 @@ type parcel struct {
 	refs []outRef // that its values refer to, in this order
 }
 
-func (o *outlet[T]) tell(note func(*told)) {
+// tell notes what the stream says; false when the source has ended.
+func (o *outlet[T]) tell(note func(*told)) bool {
 	s := o.src
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
-		return
+		return false
 	}
 	note(&o.told)
 	if !o.told.listed {
@@ -77,6 +78,7 @@ func (o *outlet[T]) tell(note func(*told)) {
 	}
 	s.mu.Unlock()
 	s.poke()
+	return true
 }
 
 // The outlet is its stream's mux.Feedback: each call notes and returns.
@@ -84,8 +86,20 @@ func (o *outlet[T]) tell(note func(*told)) {
 func (o *outlet[T]) Accepted(a mux.Accept) { o.tell(func(t *told) { t.accepted = &a }) }
 func (o *outlet[T]) Refused(r mux.Refuse)  { o.tell(func(t *told) { t.refused = &r }) }
 func (o *outlet[T]) Stopped(s mux.Stop)    { o.tell(func(t *told) { t.stopped = &s }) }
-func (o *outlet[T]) Written(b *mux.Batch)  { o.tell(func(t *told) { t.written = b }) }
 func (o *outlet[T]) Lost(err error)        { o.tell(func(t *told) { t.lost = err }) }
+
+func (o *outlet[T]) Written(b *mux.Batch) {
+	if !o.tell(func(t *told) { t.written = b }) {
+		o.returned(b)
+	}
+}
+
+// returned takes back what b refers to, if that has not left.
+func (o *outlet[T]) returned(b *mux.Batch) {
+	if o.hand != nil && !b.RefsSent() {
+		o.src.table.unrefer(o.session, o.hand.refs)
+	}
+}
 
 func (o *outlet[T]) Acked(a mux.Ack) {
 	o.tell(func(t *told) {
@@ -104,11 +118,10 @@ func (s *Source[T]) hearOutlet(o *outlet[T]) {
 	t := o.told
 	o.told = told{}
 	s.mu.Unlock()
-	if t.written != nil && o.hand != nil && !t.written.RefsSent() {
-		s.table.unrefer(o.session, o.hand.refs)
+	if t.written != nil {
+		o.returned(t.written)
 	}
 	if o.gone {
-		o.hand = nil
 		return
 	}
 	o.crowded = o.crowded && !t.room

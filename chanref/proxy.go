@@ -128,7 +128,6 @@ func (p *proxy) make() reflect.Value {
 	ch := p.kind.makeChan(p.size)
 	o := objectIn(ch)
 	p.id, p.idle = weak.Make(o), time.Now()
-	var e *Ending
 	if p.key.ref.Dir == mux.ToSend {
 		p.source = p.kind.newSource(t, ch, SourceConfig{
 			ID: newRefID(), Name: refName, Ahead: true, AtMostOnce: true, Logger: t.log,
@@ -139,20 +138,19 @@ func (p *proxy) make() reflect.Value {
 				napping: func() { t.keeper.napping(p) },
 			},
 		})
-		e = p.source.Ending()
-		e.release = p.source.Close
+		p.source.Ending().of(p.where, p.source.Close)
 	} else {
 		p.sink = p.kind.newSink(t, ch, SinkConfig{
 			ID: newRefID(), Name: refName, KeepOpen: true, Logger: t.log, Ended: p.over,
 			arrived: arrived{travelled: true, gone: func() { p.abort(errGoneHome) }},
 		})
-		e = p.sink.Ending()
-		e.release = func() { p.sink.End(ErrClosed) }
+		p.sink.Ending().of(p.where, func() { p.sink.End(ErrClosed) })
 	}
-	e.home = func() Node { return p.home }
 	runtime.SetFinalizer(o, func(o *object) { t.keeper.handBack(p, o) })
 	return ch
 }
+
+func (p *proxy) where() Node { return p.home }
 
 // again makes another proxy of the same channel, for a relay: p was closed when it was
 // passed on. refs.making is held.
@@ -164,6 +162,7 @@ func (p *proxy) again() (*proxy, reflect.Value) {
 	for h := range p.held {
 		q.take(h)
 	}
+	t.refs.byChan[q.id] = q
 	then := func() {}
 	if p.route != nil {
 		then = q.decide(p.route, p.target, p.direct)
