@@ -141,11 +141,16 @@ func (t *Table) resolve(s *mux.Session, x *arrival, typ reflect.Type) (reflect.V
 	switch {
 	case x.kind == refGone:
 		return t.goneChan(typ)
-	case x.kind == refYours || home.ID == self:
+	case x.kind == refYours || s.Local || home.ID == self:
+		id := ref.Channel
+		if s.Local {
+			id = x.id // also of a proxy: it is its own sender's
+		}
+		// Who names it need not hold it: it may have it through a third node.
 		t.refs.mu.Lock()
-		e := t.refs.exports[ref.Channel]
-		mine := e != nil && e.ref.Dir == x.dir && (x.kind != refYours || t.refs.out.of(s, e) > 0)
-		late := t.refs.late.has(ref.Channel)
+		e := t.refs.exports[id]
+		mine := e != nil && e.ref.Dir == x.dir
+		late := t.refs.late.has(id)
 		t.refs.mu.Unlock()
 		switch {
 		case !mine && !late:

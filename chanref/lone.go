@@ -208,7 +208,6 @@ func (s *Source[T]) awaitNumber(answer <-chan uint64) uint64 {
 type outRef struct {
 	wire []byte
 	e    *export // whose count it has; nil: none
-	loc  uint64  // refLocal: its token
 }
 
 // refer makes a reference to a channel in the value being encoded, and returns

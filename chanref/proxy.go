@@ -172,9 +172,11 @@ func (p *proxy) again() (*proxy, reflect.Value) {
 	return q, ch
 }
 
-// take has p need h, of which one reference was pending. refs.mu is held.
+// take has p need h, of which one reference was pending. When its way is decided it
+// needs only that one: two nodes that pass a channel to each other would keep it for each other
+// else. refs.mu is held.
 func (p *proxy) take(h *heldRef) {
-	if p.ended || h == nil {
+	if p.ended || p.route != nil && h.key != (heldKey{p.route, mux.Ref{Channel: p.target, Dir: p.key.ref.Dir}}) {
 		return
 	}
 	h.proxies[p] = struct{}{}
@@ -248,6 +250,7 @@ func (p *proxy) fallBack() {
 		return
 	}
 	then := p.decide(h.key.s, h.key.ref.Channel, false)
+	p.dropOthers()
 	t.refs.mu.Unlock()
 	then()
 }
@@ -277,8 +280,8 @@ func (t *Table) Held(s *mux.Session, ref mux.Ref, ok bool) {
 			h.count++
 			then = p.decide(s, ref.Channel, true)
 			p.take(h)
+			p.dropOthers()
 			if p.direct {
-				p.drop(func(o *heldRef) bool { return o != h })
 				p.relay = nil
 			}
 			t.free(h)
@@ -288,6 +291,12 @@ func (t *Table) Held(s *mux.Session, ref mux.Ref, ok bool) {
 	}
 	t.refs.mu.Unlock()
 	then()
+}
+
+// dropOthers has p need no references but that by which its way leads. refs.mu is held.
+func (p *proxy) dropOthers() {
+	way := heldKey{p.route, mux.Ref{Channel: p.target, Dir: p.key.ref.Dir}}
+	p.drop(func(h *heldRef) bool { return p.route != nil && h.key != way })
 }
 
 // drop has p need those of its references no more that which is true for. refs.mu

@@ -93,7 +93,7 @@ func (t *Table) refer(s *mux.Session, by asker, ch reflect.Value) (outRef, error
 	peer := t.net.Node(s)
 	over, moved, straight := p.standing()
 	switch {
-	case over && !moved:
+	case over && !moved && !s.Local:
 		r.kind = refGone
 		return outRef{wire: r.append(nil)}, nil
 	case peer.ID == p.home.ID && !s.Local:

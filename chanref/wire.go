@@ -22,7 +22,6 @@ const (
 	refYours                    // at the node that reads it
 	refOther                    // at a third one
 	refGone                     // nowhere any more
-	refLocal                    // here: both ends of the session are one node
 )
 
 // wireRef is a reference to a channel as it travels.
@@ -31,7 +30,6 @@ type wireRef struct {
 	dir   mux.Direction
 	id    mux.ID // of the channel, at the node that sends the reference; of refYours, at the other
 	size  uint64 // the channel's capacity
-	token uint64 // refLocal
 
 	// Of refOther: id is that of a relay at the node that sends the reference.
 	home     Node
@@ -57,8 +55,6 @@ func (r *wireRef) append(b []byte) []byte {
 		return binary.AppendUvarint(b, r.size)
 	case refYours:
 		return append(b, r.id[:]...)
-	case refLocal:
-		return binary.AppendUvarint(b, r.token)
 	case refOther:
 		b = append(b, r.id[:]...)
 		b = binary.AppendUvarint(b, r.size)
@@ -113,8 +109,6 @@ func (r *wireRef) parse(b []byte) ([]byte, error) {
 		r.size = p.uvarint()
 	case refYours:
 		p.take(r.id[:])
-	case refLocal:
-		r.token = p.uvarint()
 	case refOther:
 		p.take(r.id[:])
 		r.size = p.uvarint()
