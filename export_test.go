@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/matveynator/netchan/mesh"
+	"github.com/matveynator/netchan/mux"
 	"github.com/matveynator/netchan/peer"
 )
 
@@ -49,4 +50,38 @@ func (n *Node) Dialling() int {
 	n.hub.mu.Lock()
 	defer n.hub.mu.Unlock()
 	return len(n.hub.dialling)
+}
+
+// Traffic is what a node has written to its streams.
+type Traffic struct{ Frames, Bytes uint64 }
+
+// Less is what came to t since before.
+func (t Traffic) Less(before Traffic) Traffic {
+	return Traffic{t.Frames - before.Frames, t.Bytes - before.Bytes}
+}
+
+// Traffic is that of all its sessions with others.
+func (n *Node) Traffic() (t Traffic) {
+	for _, st := range n.sessionStats() {
+		t.Frames += st.FramesOut
+		t.Bytes += st.BytesOut
+	}
+	return t
+}
+
+// Uses counts the uses of streams that there are now, of either direction.
+func (n *Node) Uses() (uses int) {
+	for _, st := range n.sessionStats() {
+		uses += st.Outs + st.Ins
+	}
+	return uses
+}
+
+func (n *Node) sessionStats() (all []mux.Stats) {
+	n.hub.mu.Lock()
+	defer n.hub.mu.Unlock()
+	for _, r := range n.hub.sessions {
+		all = append(all, r.session.Stats())
+	}
+	return all
 }
