@@ -108,11 +108,10 @@ func BenchmarkOpenChannels(b *testing.B) {
 	for i := range far {
 		far[i] = <-in.C
 	}
-	perChannel := func(what string) {
-		b.ReportMetric(float64(int64(heap())-int64(bytes))/channels, what+"-B/channel")
-		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/channels, what+"-goroutines/channel")
+	perChannel := func() (b, g float64) {
+		return float64(int64(heap())-int64(bytes)) / channels, float64(runtime.NumGoroutine()-goroutines) / channels
 	}
-	perChannel("fresh")
+	freshBytes, freshGoroutines := perChannel()
 	for b.Loop() {
 		go func() {
 			for i, c := range far {
@@ -126,6 +125,10 @@ func BenchmarkOpenChannels(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N*channels)/b.Elapsed().Seconds(), "values/s")
-	perChannel("used")
+	usedBytes, usedGoroutines := perChannel()
+	b.ReportMetric(freshBytes, "fresh-B/channel")
+	b.ReportMetric(freshGoroutines, "fresh-goroutines/channel")
+	b.ReportMetric(usedBytes, "used-B/channel")
+	b.ReportMetric(usedGoroutines, "used-goroutines/channel")
 	runtime.KeepAlive(far)
 }

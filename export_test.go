@@ -69,12 +69,14 @@ func (n *Node) Traffic() (t Traffic) {
 	return t
 }
 
-// Uses counts the uses of streams that there are now, of either direction.
-func (n *Node) Uses() (uses int) {
+// Uses counts the uses of streams that there are now, of either direction, and the streams
+// that wait for the next use.
+func (n *Node) Uses() (uses, idle int) {
 	for _, st := range n.sessionStats() {
 		uses += st.Outs + st.Ins
+		idle += st.StreamsIdle
 	}
-	return uses
+	return uses, idle
 }
 
 func (n *Node) sessionStats() (all []mux.Stats) {
@@ -85,3 +87,6 @@ func (n *Node) sessionStats() (all []mux.Stats) {
 	}
 	return all
 }
+
+// RaceEnabled says whether the race detector is on.
+const RaceEnabled = raceEnabled

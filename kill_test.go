@@ -15,7 +15,7 @@ import (
 	"github.com/matveynator/netchan"
 )
 
-var millionJobs = flag.Bool("million", false, "have TestKilledReceivers bring a million jobs without a buffer too")
+var millionJobs = flag.Bool("million", false, "have TestKilledReceivers bring a million jobs without a buffer too, and the tests of requests as many as they are meant for")
 
 // jobWorker takes jobs and writes each to a file before it takes the next one. Its
 // argument: the file, the receiver's buffer, and a seed. On its standard input it is

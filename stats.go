@@ -14,6 +14,7 @@ type Stats struct {
 	Links     []LinkStats
 	Senders   []SenderStats   // open ones, by channel
 	Receivers []ReceiverStats // open ones, by channel
+	Refs      RefStats        // of channels in values
 }
 
 // LinkStats are the counters of the link with one node. Bytes are those of the
@@ -61,6 +62,15 @@ type ReceiverStats struct {
 	Mismatched uint64 // senders of another type
 }
 
+// RefStats are the counters of all channels in values. A channel counts once for each
+// direction.
+type RefStats struct {
+	Exported int    // channels of this node that others hold, now
+	Proxies  int    // channels of others that stand here for them, now: until the garbage of the program is collected
+	Held     int    // channels of others that are held here, now
+	Dropped  uint64 // values sent here on channels that have travelled, either way, that will not be delivered
+}
+
 func senderStats(channel string, s chanref.SourceStats) SenderStats {
 	return SenderStats{
 		Channel: channel, Sent: s.Sent, Acknowledged: s.Acknowledged, InFlight: s.InFlight, Waiting: s.Waiting,
@@ -84,6 +94,7 @@ func (n *Node) Stats() Stats {
 	for _, l := range n.hub.host.Links() {
 		st.Links = append(st.Links, linkStats(l.Remote(), l.Stats()))
 	}
+	st.Refs = RefStats(n.hub.table.RefStats())
 	n.mu.Lock()
 	for _, e := range n.ends {
 		switch e := e.(type) {

@@ -182,7 +182,9 @@ func (t *Table) goneChan(typ reflect.Type) (reflect.Value, error) {
 		sink := kind.newSink(t, ch, SinkConfig{ID: newRefID(), Name: refName, KeepOpen: true, Logger: t.log})
 		sink.Abort(errGoneHome)
 	} else {
-		kind.newSource(t, ch, SourceConfig{ID: newRefID(), Name: refName, Logger: t.log}).Abort(errGoneHome)
+		kind.newSource(t, ch, SourceConfig{
+			ID: newRefID(), Name: refName, Logger: t.log, travelled: travelled{drops: &t.refs.dropped},
+		}).Abort(errGoneHome)
 	}
 	return ch.Convert(typ), nil
 }

@@ -75,7 +75,7 @@ func (s *Source[T]) giveDelivery(l *lane[T]) {
 	s.give(l, item[T]{v: d.v, seq: s.seq})
 	if d.pending == 0 && s.waiting[s.seq] == d { // it could be sent, and nobody is waited for
 		delete(s.waiting, s.seq)
-		storeCounts(&s.counts, &s.d, s.seq)
+		s.storeCounts()
 		d.finish(nil)
 	}
 }
@@ -214,7 +214,7 @@ func (s *Source[T]) answer() {
 			if !f.taken || open && oldest <= f.seq {
 				return false
 			}
-			storeCounts(&s.counts, &s.d, s.seq)
+			s.storeCounts()
 			f.finish(f.drop)
 			return true
 		})
@@ -259,7 +259,7 @@ func (s *Source[T]) resolve(seq uint64, drop *mux.Drop, awaited bool) {
 	}
 	if d.pending--; d.pending == 0 {
 		delete(s.waiting, seq)
-		storeCounts(&s.counts, &s.d, s.seq) // who hears the answer finds it counted
+		s.storeCounts() // who hears the answer finds it counted
 		d.finish(d.drop)
 	}
 }
@@ -285,7 +285,7 @@ func (s *Source[T]) dropUnsendable(it item[T], err error) {
 	s.spoil(it.seq, err)
 	if d := s.waiting[it.seq]; d != nil {
 		delete(s.waiting, it.seq)
-		storeCounts(&s.counts, &s.d, s.seq)
+		s.storeCounts()
 		d.finish(err)
 	}
 	s.counts.warn(s.cfg.Logger, "netchan: value dropped, it can't be sent", "channel", label(s.cfg.Name), "reason", err)

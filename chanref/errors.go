@@ -97,14 +97,16 @@ type sourceCounts struct {
 	rate logRate
 }
 
-func storeCounts[T any](c *sourceCounts, d *dispatch[T], seq uint64) {
+func (s *Source[T]) storeCounts() {
+	c, d := &s.counts, &s.d
+	s.cfg.dropped(d.dropped - c.dropped.Load())
 	live := 0
 	for _, l := range d.lanes {
 		if l.live && !l.away {
 			live++
 		}
 	}
-	c.sent.Store(seq)
+	c.sent.Store(s.seq)
 	c.acknowledged.Store(d.acknowledged)
 	c.inFlight.Store(uint64(d.inFlight()))
 	c.waiting.Store(uint64(len(d.back)))

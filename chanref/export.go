@@ -207,7 +207,7 @@ func (e *export) theSource() refSource {
 	}
 	e.source = e.kind.newSource(e.t, chanAt(o, e.own.typ), SourceConfig{
 		ID: newRefID(), Name: refName, Logger: e.t.log,
-		travelled: travelled{naps: true, asleep: true, borrowed: true, hidden: true, whyClosed: e.whyClosed},
+		travelled: travelled{naps: true, asleep: true, borrowed: true, hidden: true, whyClosed: e.whyClosed, drops: &e.t.refs.dropped},
 	})
 	return e.source
 }

@@ -19,16 +19,24 @@ type travelled struct {
 	// naps: its goroutine goes when there is nothing to do, and then holds the
 	// channel weakly; asleep: it begins so.
 	naps, asleep bool
-	borrowed     bool         // the channel is the program's: it is not emptied after the end
-	whyClosed    func() error // nil, or an error when the channel was not closed in good order; may be nil
-	hidden       bool         // the channel's Ending is another one
-	used         *atomic.Bool // set with each value; may be nil
-	napping      func()       // called when the goroutine goes; may be nil
+	borrowed     bool           // the channel is the program's: it is not emptied after the end
+	whyClosed    func() error   // nil, or an error when the channel was not closed in good order; may be nil
+	hidden       bool           // the channel's Ending is another one
+	used         *atomic.Bool   // set with each value; may be nil
+	drops        *atomic.Uint64 // counts what is dropped, with that of others; may be nil
+	napping      func()         // called when the goroutine goes; may be nil
 }
 
 func (t *travelled) use() {
 	if t.used != nil {
 		t.used.Store(true)
+	}
+}
+
+// dropped counts n values more that nobody will get.
+func (t *travelled) dropped(n uint64) {
+	if t.drops != nil && n > 0 {
+		t.drops.Add(n)
 	}
 }
 

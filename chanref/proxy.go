@@ -134,7 +134,7 @@ func (p *proxy) make() reflect.Value {
 			Refused: func(r mux.Refuse) { p.abort(endError(p.home.Name, r)) },
 			Ended:   p.over,
 			travelled: travelled{
-				lone: true, want: p.want, naps: true, used: &p.used,
+				lone: true, want: p.want, naps: true, used: &p.used, drops: &t.refs.dropped,
 				napping: func() { t.keeper.napping(p) },
 			},
 		})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"weak"
 
 	"github.com/matveynator/netchan/mux"
@@ -24,7 +25,8 @@ const (
 
 // refTable is who holds which channel, in both directions.
 type refTable struct {
-	making sync.Mutex // held while a proxy is made; before mu
+	making  sync.Mutex    // held while a proxy is made; before mu
+	dropped atomic.Uint64 // values on channels that travelled
 
 	mu sync.Mutex // guards what follows; no channel is used and nobody waited for under it
 

@@ -200,16 +200,17 @@ func (t *Table) onlyLocal(e *export) bool {
 	return true
 }
 
-// RefStats are what is there now, of channels that travelled.
+// RefStats are what is there now, of channels that travelled, and what was dropped.
 type RefStats struct {
-	Exported int // channels of this node that others hold
-	Proxies  int // channels of others that are used here
-	Held     int // references to channels of others that are held
+	Exported int    // channels of this node that others hold
+	Proxies  int    // channels of others that are used here
+	Held     int    // references to channels of others that are held
+	Dropped  uint64 // values sent here, on any of them, that nobody will get
 }
 
 // RefStats counts.
 func (t *Table) RefStats() RefStats {
 	t.refs.mu.Lock()
 	defer t.refs.mu.Unlock()
-	return RefStats{Exported: len(t.refs.exports), Proxies: len(t.refs.byChan), Held: len(t.refs.held)}
+	return RefStats{Exported: len(t.refs.exports), Proxies: len(t.refs.byChan), Held: len(t.refs.held), Dropped: t.refs.dropped.Load()}
 }

@@ -140,7 +140,7 @@ func (s *Source[T]) run() {
 			s.unanswered = false
 			s.answer()
 		}
-		storeCounts(&s.counts, &s.d, s.seq)
+		s.storeCounts()
 		if s.pending.Load() || s.over() {
 			continue
 		}

@@ -144,7 +144,7 @@ func (s *Source[T]) end() {
 		w.finish(err)
 	}
 	s.table.removeSource(s)
-	storeCounts(&s.counts, &s.d, s.seq)
+	s.storeCounts()
 	s.counts.inFlight.Store(uint64(inFlight))
 	s.ending.end(err)
 	if s.c != nil {
@@ -165,6 +165,7 @@ func (s *Source[T]) end() {
 // late counts a value that was sent after the end.
 func (s *Source[T]) late() {
 	s.counts.late()
+	s.cfg.dropped(1)
 	s.counts.warn(s.cfg.Logger, "netchan: value dropped, it was sent on a sender that has ended", "channel", label(s.cfg.Name))
 }
 

@@ -26,10 +26,10 @@ const (
 
 // wireRef is a reference to a channel as it travels.
 type wireRef struct {
-	kind  refKind
-	dir   mux.Direction
-	id    mux.ID // of the channel, at the node that sends the reference; of refYours, at the other
-	size  uint64 // the channel's capacity
+	kind refKind
+	dir  mux.Direction
+	id   mux.ID // of the channel, at the node that sends the reference; of refYours, at the other
+	size uint64 // the channel's capacity
 
 	// Of refOther: id is that of a relay at the node that sends the reference.
 	home     Node
