@@ -246,6 +246,7 @@ func (e *export) enter(in *mux.In) bool {
 	case <-wait.open:
 		return true
 	default:
+		e.sink.pass(wait) // nobody waits there any more
 		return false
 	}
 }

@@ -31,6 +31,7 @@ type land struct {
 	table *Table
 	local *mux.Session
 	links map[*land]*mux.Session // guarded by g.mu
+	deaf  bool                   // it does not listen to answers
 }
 
 // side is what a session's Peer is: where its end is, and where it leads.
@@ -161,11 +162,15 @@ type atlas struct{}
 
 func tableOf(s *mux.Session) *Table { return s.Peer.(side).at.table }
 
-func (atlas) Serve(in *mux.In)                       { tableOf(in.Session()).Serve(in) }
-func (atlas) Discarded(in *mux.In, refs []byte)      { tableOf(in.Session()).Discarded(in, refs) }
-func (atlas) Attach(s *mux.Session, a mux.Attach)    { tableOf(s).Attach(s, a) }
-func (atlas) Hold(s *mux.Session, h mux.Hold)        { tableOf(s).Hold(s, h) }
-func (atlas) Held(s *mux.Session, r mux.Ref, b bool) { tableOf(s).Held(s, r, b) }
+func (atlas) Serve(in *mux.In)                    { tableOf(in.Session()).Serve(in) }
+func (atlas) Discarded(in *mux.In, refs []byte)   { tableOf(in.Session()).Discarded(in, refs) }
+func (atlas) Attach(s *mux.Session, a mux.Attach) { tableOf(s).Attach(s, a) }
+func (atlas) Hold(s *mux.Session, h mux.Hold)     { tableOf(s).Hold(s, h) }
+func (atlas) Held(s *mux.Session, r mux.Ref, b bool) {
+	if !s.Peer.(side).at.deaf {
+		tableOf(s).Held(s, r, b)
+	}
+}
 func (atlas) Release(s *mux.Session, r []mux.Release) {
 	tableOf(s).Release(s, r)
 }
