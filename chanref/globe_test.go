@@ -235,8 +235,7 @@ func carry[T any](from, to *land, v T) T {
 // empty waits until no table has anything left of channels that travelled.
 func (g *globe) empty() {
 	g.t.Helper()
-	end := time.Now().Add(patience)
-	for {
+	for tries := 0; ; tries++ {
 		left := ""
 		for _, l := range g.lands {
 			if st := l.table.RefStats(); st != (RefStats{}) {
@@ -246,26 +245,26 @@ func (g *globe) empty() {
 		if left == "" {
 			return
 		}
-		if time.Now().After(end) {
+		if tries > 1000 {
 			for _, l := range g.lands {
 				g.t.Logf("%s: %+v", l.name, l.table.RefStats())
 			}
 			g.t.Fatalf("something is left at %s", left)
 		}
 		runtime.GC()
-		<-time.After(time.Millisecond)
+		<-time.After(keepFirst)
 	}
 }
 
 // eventually waits for what gives no event.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !ok(); {
-		if time.Now().After(end) {
+	for tries := 0; !ok(); tries++ {
+		if tries > 1000 {
 			t.Fatalf("waited in vain for: %s", what)
 		}
 		runtime.GC()
-		<-time.After(time.Millisecond)
+		<-time.After(keepFirst)
 	}
 }
 

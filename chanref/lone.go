@@ -83,6 +83,7 @@ func (s *Source[T]) rouse() {
 		return
 	}
 	s.napping = false
+	s.cfg.use()            // so that it is sent to nap again
 	s.c = s.grip.conduit() // nil: it was collected, and will be handed back
 	s.table.start()
 	go s.run()
