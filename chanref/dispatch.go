@@ -29,7 +29,7 @@ type lane[T any] struct {
 	crowded            bool          // no room for more references to channels
 	away               bool          // its link is broken
 	lossy              bool          // never waited for
-	held               *item[T]      // lossy, no room: the newest value, which goes as soon as there is
+	held               *item[T]      // lossy or crowded, no room: the newest value, which goes as soon as there is
 	index              int           // in dispatch.lanes
 	o                  *outlet[T]    // the stream itself, not looked at here
 }
@@ -277,6 +277,9 @@ func (d *dispatch[T]) oldest() (uint64, bool) {
 	for _, l := range d.lanes {
 		if !d.waitsFor(l) {
 			continue
+		}
+		if it := l.held; it != nil && (!found || it.seq < low) {
+			low, found = it.seq, true
 		}
 		for i := range l.kept.len() {
 			// A lane may hold values delivered again behind newer ones, so

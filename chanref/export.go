@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"weak"
 
+	"github.com/matveynator/netchan/codec"
 	"github.com/matveynator/netchan/mux"
 )
 
@@ -45,7 +46,7 @@ var (
 	errUnheld = fmt.Errorf("netchan: nobody elsewhere holds the channel any more: %w", ErrClosed)
 	// errCrowded: the peer holds as many channels as it may.
 	errCrowded     = errors.New("the other node holds as many channels as it may")
-	errTooManyRefs = fmt.Errorf("its channels take more than %d bytes of references", mux.MaxFrame)
+	errTooManyRefs = fmt.Errorf("its channels take more than %d bytes of references: %w", mux.MaxFrame, codec.ErrTooLarge)
 )
 
 // exportOf finds or makes the export of a channel. refs.mu is held.

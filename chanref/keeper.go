@@ -31,7 +31,6 @@ type keeper struct {
 	mu      sync.Mutex // guards what follows
 	running bool
 	closed  bool
-	crowd   bool // somebody waits until a peer holds fewer channels
 	dropped []*ownChan
 	back    []handed
 	naps    []*napper
@@ -67,12 +66,6 @@ func (k *keeper) napping(p *proxy) {
 	now := time.Now()
 	k.mu.Lock()
 	k.naps = append(k.naps, &napper{p: p, since: now, at: now.Add(keepFirst)})
-	k.mu.Unlock()
-}
-
-func (k *keeper) crowded() {
-	k.mu.Lock()
-	k.crowd = true
 	k.mu.Unlock()
 }
 

@@ -98,6 +98,7 @@ func (o *outlet[T]) Written(b *mux.Batch) {
 func (o *outlet[T]) returned(b *mux.Batch) {
 	if o.hand != nil && !b.RefsSent() {
 		o.src.table.unrefer(o.session, o.hand.refs)
+		o.hand.refs = nil
 	}
 }
 

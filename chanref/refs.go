@@ -207,12 +207,15 @@ func (e *export) unheldBy(s *mux.Session) func(why error) {
 // awaitRoom has f called when s may be sent more references.
 func (t *Table) awaitRoom(s *mux.Session, who any, f func()) {
 	t.refs.mu.Lock()
-	defer t.refs.mu.Unlock()
 	if t.refs.crowd[s] == nil {
 		t.refs.crowd[s] = make(map[any]func())
 	}
 	t.refs.crowd[s][who] = f
-	t.keeper.crowded()
+	room := t.roomFor(s) // there may be some since it was found that there is none
+	t.refs.mu.Unlock()
+	for _, f := range room {
+		f()
+	}
 }
 
 // roomFor is who is to be told that s may be sent more references: not before there

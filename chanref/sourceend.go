@@ -98,13 +98,18 @@ func (s *Source[T]) end() {
 	}
 	s.mu.Lock()
 	s.ended = true
-	calls := s.calls
+	calls, told := s.calls, s.told
 	s.calls, s.told = nil, nil
 	for _, ask := range s.asks {
 		ask <- 0 // nothing of ours is still to come
 	}
 	s.asks = nil
 	s.mu.Unlock()
+	for _, o := range told {
+		if o.told.written != nil {
+			o.returned(o.told.written)
+		}
+	}
 	for _, f := range calls {
 		f() // what they ask for is answered below
 	}
