@@ -47,9 +47,10 @@ const (
 	ops
 )
 
-var opNames = [ops]string{
+var opNames = [allOps]string{
 	"sender", "receiver", "send", "deliver", "flush", "close(C)", "detach", "read", "close", "wait", "lull",
 	"cut", "cutAfter", "sever", "mute", "gate", "heal", "kill", "shutdown", "closeNode",
+	"make", "pass", "tell", "hear", "end", "drop", "release",
 }
 
 func (s step) String() string { return fmt.Sprintf("%s(%d, %d, %d)", opNames[s.op], s.a, s.b, s.c) }
@@ -91,10 +92,12 @@ var kinds = []map[op]int{
 }
 
 // wheels are the ops of each kind, each as often as it shall come.
-var wheels = func() (all [][]op) {
+var wheels = wheelsOf(kinds)
+
+func wheelsOf(kinds []map[op]int) (all [][]op) {
 	for _, k := range kinds {
 		var wheel []op
-		for o := range ops {
+		for o := range allOps {
 			for range k[o] {
 				wheel = append(wheel, o)
 			}
@@ -102,13 +105,13 @@ var wheels = func() (all [][]op) {
 		all = append(all, wheel)
 	}
 	return all
-}()
+}
 
 // maxSteps bounds a program.
 const maxSteps = 60
 
 // parseProgram makes a program of any bytes.
-func parseProgram(b []byte) program {
+func parseProgram(b []byte, wheels [][]op) program {
 	var p program
 	if len(b) == 0 {
 		return p
@@ -122,7 +125,7 @@ func parseProgram(b []byte) program {
 }
 
 // bytes are some that p can be made of again.
-func (p program) bytes() []byte {
+func (p program) bytes(wheels [][]op) []byte {
 	b := []byte{p.kind}
 	wheel := wheels[int(p.kind)%len(wheels)]
 	for _, s := range p.steps {
@@ -138,7 +141,7 @@ func programOf(seed uint64) program {
 	for i := range b {
 		b[i] = byte(r.Uint32())
 	}
-	p := parseProgram(b)
+	p := parseProgram(b, wheels)
 	// Something is there to begin with.
 	return program{p.kind, append([]step{
 		{opSender, b[2], 0, b[3]}, {opReceiver, b[4], 0, b[5]}, {opWait, 3, 0, 0},

@@ -122,10 +122,10 @@ func runMesh(t *testing.T, first, end uint64) worldCounts {
 // FuzzPrograms is TestPrograms with programs made of any bytes, each in a mesh of its own.
 func FuzzPrograms(f *testing.F) {
 	for seed := range uint64(8) {
-		f.Add(programOf(seed).bytes())
+		f.Add(programOf(seed).bytes(wheels))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		prog := parseProgram(b[:min(len(b), fuzzBytes)])
+		prog := parseProgram(b[:min(len(b), fuzzBytes)], wheels)
 		inBubble(t, func(t *testing.T) {
 			w := newWorld(uint64(len(b)), 2+int(prog.kind)/4%2)
 			defer w.close()

@@ -1,7 +1,9 @@
 package chanref
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/matveynator/netchan/mux"
@@ -213,4 +215,30 @@ func (t *Table) RefStats() RefStats {
 	t.refs.mu.Lock()
 	defer t.refs.mu.Unlock()
 	return RefStats{Exported: len(t.refs.exports), Proxies: len(t.refs.byChan), Held: len(t.refs.held), Dropped: t.refs.dropped.Load()}
+}
+
+// A RefCount is how many references to a channel are held.
+type RefCount struct {
+	Ref mux.Ref
+	N   uint64
+}
+
+// RefCounts is what the peer of s holds of this node's channels, as this node counts
+// it, and what this node holds of its, in the order of their IDs. Where none is under way the
+// peer says the same, the other way round.
+func (t *Table) RefCounts(s *mux.Session) (ours, its []RefCount) {
+	t.refs.mu.Lock()
+	defer t.refs.mu.Unlock()
+	for e, n := range t.refs.out.held[s] {
+		ours = append(ours, RefCount{e.ref, n})
+	}
+	for key, h := range t.refs.held {
+		if key.s == s {
+			its = append(its, RefCount{key.ref, h.count})
+		}
+	}
+	byID := func(a, b RefCount) int { return bytes.Compare(a.Ref.Channel[:], b.Ref.Channel[:]) }
+	slices.SortFunc(ours, byID)
+	slices.SortFunc(its, byID)
+	return ours, its
 }

@@ -1,0 +1,186 @@
+package netchan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/matveynator/netchan/chanref"
+	"github.com/matveynator/netchan/peer"
+)
+
+// list is who holds something now.
+func (p *chanPlay) list(which func(*holder) bool) (all []*holder) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.holders {
+		if which(a) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// calmChans ends all faults, has all read, and waits until what must arrive has.
+func (p *chanPlay) calmChans() {
+	p.w.heal()
+	p.until("all nodes see each other", p.whole)
+	p.openBoxes()
+	read := func() {
+		for _, a := range p.list(receives) {
+			a.hear(reader{left: noLimit})
+		}
+	}
+	read()
+	collectGarbage()
+	p.until("everything that was begun is done", p.idle)
+	// Each channel that its home still has is read there again, and, if it was ever read
+	// elsewhere, there too: what came back waits for that.
+	for _, a := range p.list(sends) {
+		if a.own == nil || !p.alive(a.log.life) {
+			continue
+		}
+		c := p.ch.chans[a.log.ch]
+		here := func(o *holder) bool { return receives(o) && o.log.ch == c.id && o.own != nil }
+		if len(p.list(here)) == 0 {
+			p.holds(a.at, p.ch.end(c.id, a.log.life, toReceive, 0), a.own, nil, a.own)
+		}
+		if c.readAway.set() {
+			to := p.w.slots[(a.at.index+1)%len(p.w.slots)]
+			p.passes(p.list(here)[0], step{op: opPass, b: byte(to.index), c: 1})
+		}
+	}
+	p.until("everything that was begun is done", func() string { read(); return p.idle() })
+	p.until("all that was accepted has arrived", func() string { read(); return p.ch.missing() })
+}
+
+// idle says who is not.
+func (p *chanPlay) idle() string {
+	for _, a := range p.list(anyHolder) {
+		if n := a.busy.Load(); n > 0 && p.mayBlock(a) {
+			return fmt.Sprintf("%v has %d things to do", a.log, n)
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, s := range p.mail {
+		if st := s.Stats(); p.alive(key[0]) && (st.InFlight+st.Waiting > 0 || len(s.C) > 0) {
+			return fmt.Sprintf("mail of life %d to %d: %+v", key[0], key[1], st)
+		}
+	}
+	return ""
+}
+
+// mayBlock is false for who sends on an original that nobody reads any more: that waits for ever,
+// as anywhere in Go.
+func (p *chanPlay) mayBlock(a *holder) bool {
+	if a.own == nil {
+		return true
+	}
+	return len(p.list(func(o *holder) bool { return receives(o) && o.log.ch == a.log.ch && o.own != nil && !o.shut })) > 0
+}
+
+// endChans ends the channels, each in one of the ways there are, and then all else.
+func (p *chanPlay) endChans() {
+	p.until("what others hold is what they say", p.counted)
+	ofKind := func(n int, which func(*holder) bool) func(*holder) bool {
+		return func(a *holder) bool { return a.log.ch%3 == n && which(a) }
+	}
+	away := func(a *holder) bool { return a.own == nil }
+	// Some are closed by whoever holds them first.
+	closed := make(map[int]bool)
+	for _, a := range p.list(ofKind(0, sends)) {
+		if !closed[a.log.ch] && p.alive(a.log.life) {
+			closed[a.log.ch] = true
+			a.end()
+		}
+	}
+	// That the program at home has closed one shows when something is sent on it.
+	for _, a := range p.list(func(a *holder) bool { return closed[a.log.ch] && sends(a) && away(a) }) {
+		a.tell(1)
+	}
+	p.until("those who hold what was closed know", func() string {
+		return p.open(p.list(func(a *holder) bool { return closed[a.log.ch] }))
+	})
+	// Of some nobody reads any more, and the home has dropped them.
+	for _, a := range p.list(ofKind(1, func(a *holder) bool { return receives(a) || a.own != nil })) {
+		p.drops(a)
+	}
+	p.collected("those who hold what nobody reads know", func() string { return p.open(p.list(ofKind(1, sends))) })
+	// What is sent on all these goes, and nowhere.
+	for _, a := range p.list(func(a *holder) bool { return sends(a) && away(a) && over(a.done) }) {
+		a.tell(3)
+	}
+	p.until("sends on what has ended return", p.idle)
+	// Of some nobody elsewhere holds anything any more.
+	for _, a := range p.list(ofKind(2, away)) {
+		p.drops(a)
+	}
+	p.collected("homes know that nobody else holds their channels", func() string {
+		for _, a := range p.list(ofKind(2, func(a *holder) bool { return a.own != nil })) {
+			if e, _ := chanref.EndingOf(a.own); e != nil && p.alive(a.log.life) && !over(e.Done()) {
+				return fmt.Sprintf("%v: Done is open at its home", a.log)
+			}
+		}
+		return ""
+	})
+	p.stop()
+	p.collected("all tables are empty", p.empty)
+}
+
+// open says which of some proxies has not ended.
+func (p *chanPlay) open(of []*holder) string {
+	for _, a := range of {
+		if a.own == nil && !over(a.done) {
+			return fmt.Sprintf("Done of %v is open", a.log)
+		}
+	}
+	return ""
+}
+
+// empty says which node's table is not.
+func (p *chanPlay) empty() string {
+	for _, n := range p.nodes() {
+		if st := n.hub.table.RefStats(); st != (chanref.RefStats{}) {
+			return fmt.Sprintf("%s has %+v", n.Name(), st)
+		}
+	}
+	return ""
+}
+
+func (p *chanPlay) nodes() (all []*Node) {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	for _, s := range p.w.slots {
+		if s.node != nil {
+			all = append(all, s.node)
+		}
+	}
+	return all
+}
+
+// counted says where a node has counted other references of a peer than that one has.
+func (p *chanPlay) counted() string {
+	nodes := p.nodes()
+	for _, a := range nodes {
+		for _, b := range nodes {
+			out, in := a.refsWith(b, true), b.refsWith(a, false)
+			if a != b && !slices.Equal(out, in) {
+				return fmt.Sprintf("%s counts as held by %s %v, which holds %v", a.Name(), b.Name(), out, in)
+			}
+		}
+	}
+	return ""
+}
+
+// refsWith is what the other node holds of n's channels, or n of its.
+func (n *Node) refsWith(o *Node, ours bool) []chanref.RefCount {
+	s := n.hub.session(peer.NodeID(o.Self().ID))
+	if s == nil {
+		return nil
+	}
+	out, in := n.hub.table.RefCounts(s)
+	if ours {
+		return out
+	}
+	return in
+}

@@ -1,0 +1,229 @@
+package netchan
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/matveynator/netchan/chanref"
+)
+
+// holder is a channel in one direction that a node's program holds, and the goroutine
+// that uses it, one thing after the other. Only the holder refers to the channel, so that
+// it is garbage once that was dropped.
+type holder struct {
+	p   *chanPlay
+	log *chanEnd
+	at  *slot
+
+	mu  sync.Mutex // guards what follows, which is nil once it was dropped
+	to  chan<- letter
+	of  <-chan letter
+	own chan letter // the original, at its home
+
+	done   <-chan struct{} // of a proxy; else nil
+	do     chan func()
+	how    chan reader
+	quit   context.Context
+	cancel context.CancelFunc
+	out    chan struct{} // the goroutine has ended
+	busy   atomic.Int64
+	shut   bool // the channel was closed by this holder, or found closed; the goroutine's
+}
+
+// holds has a node's program hold a channel from now on.
+func (p *chanPlay) holds(at *slot, log *chanEnd, own chan letter, to chan<- letter, of <-chan letter) *holder {
+	a := &holder{
+		p: p, log: log, at: at, own: own, to: to, of: of,
+		do: make(chan func(), maxToDo), how: make(chan reader, maxToDo), out: make(chan struct{}),
+	}
+	a.quit, a.cancel = context.WithCancel(p.ctx)
+	if own == nil {
+		a.watch(to, of)
+	}
+	p.mu.Lock()
+	if p.over {
+		p.mu.Unlock()
+		a.cancel()
+		return nil
+	}
+	p.holders = append(p.holders, a)
+	p.mu.Unlock()
+	p.wg.Go(a.run)
+	return a
+}
+
+// watch notes when a proxy has ended, and does not keep it.
+func (a *holder) watch(to chan<- letter, of <-chan letter) {
+	var e *chanref.Ending
+	if to != nil {
+		e, _ = chanref.EndingOf(to)
+	} else {
+		e, _ = chanref.EndingOf(of)
+	}
+	if e == nil {
+		a.p.h.fault(errDishonest, "%v is no channel that has travelled", a.log)
+		a.done = make(chan struct{})
+		return
+	}
+	a.done = e.Done()
+	a.p.wg.Go(func() {
+		select {
+		case <-a.done:
+			a.p.ch.at(a.log, &a.log.done, "is done:", e.Err())
+		case <-a.p.ctx.Done():
+		}
+	})
+}
+
+// holds says whether a value brings the channel that is held.
+func (a *holder) holds(v letter) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return v.To != nil && v.To == a.to || v.Of != nil && v.Of == a.of
+}
+
+func (a *holder) run() {
+	defer close(a.out)
+	defer a.forget()
+	how := reader{left: noLimit}
+	for {
+		c := a.of
+		if how.left == 0 || a.shut {
+			c = nil
+		}
+		select {
+		case <-a.quit.Done():
+			return
+		case f := <-a.do:
+			f()
+			a.busy.Add(-1)
+			continue
+		case how = <-a.how:
+			continue
+		case v, ok := <-c:
+			if !ok {
+				a.shut = true
+				a.p.ch.at(a.log, &a.log.closed, "is found closed:", Err(a.of))
+				continue
+			}
+			a.p.ch.hears(a.log, v)
+			a.p.opens(a.at, a.log.life, v)
+		}
+		if how.left--; how.pause > 0 {
+			time.Sleep(how.pause)
+		}
+	}
+}
+
+func (a *holder) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.to, a.of, a.own = nil, nil, nil
+}
+
+// drop has the holder forget the channel, and returns when it has.
+func (a *holder) drop() {
+	a.p.ch.at(a.log, &a.log.gone, "is dropped", nil)
+	a.cancel()
+	<-a.out
+}
+
+func (a *holder) then(f func()) {
+	a.busy.Add(1)
+	select {
+	case a.do <- f:
+	default:
+		a.busy.Add(-1)
+	}
+}
+
+func (a *holder) hear(how reader) {
+	select {
+	case a.how <- how:
+	default:
+	}
+}
+
+func (a *holder) tell(count int) {
+	a.then(func() {
+		for range count {
+			if !a.send(letter{}) {
+				return
+			}
+		}
+	})
+}
+
+// send sends the next value. It is false when that can't be.
+func (a *holder) send(v letter) (ok bool) {
+	if a.shut || a.quit.Err() != nil {
+		return false
+	}
+	v.From, v.N = a.log.id, a.p.ch.tells(a.log)
+	defer a.closed()
+	select {
+	case a.to <- v:
+		a.p.ch.told(a.log, v.N)
+		return true
+	case <-a.quit.Done():
+	}
+	return false
+}
+
+// closed takes the panic of who uses a channel that others may close, too: at its home.
+func (a *holder) closed() {
+	if r := recover(); r != nil {
+		a.shut = true
+		if a.log.dir != toSend || !a.log.straight || a.done != nil {
+			a.p.h.fault(errDishonest, "%v: %v", a.log, r)
+		}
+	}
+}
+
+func (a *holder) end() {
+	a.then(func() {
+		if !a.shut {
+			defer a.closed()
+			a.p.ch.shuts(a.log)
+			a.shut = true
+			close(a.to)
+		}
+	})
+}
+
+// release calls Release, which does nothing to an original.
+func (a *holder) release() {
+	a.then(func() {
+		if a.done != nil {
+			a.p.ch.at(a.log, &a.log.let, "is released", nil)
+		}
+		if a.to != nil {
+			Release(a.to)
+		} else {
+			Release(a.of)
+		}
+	})
+}
+
+// pass puts the channel into a value that is sent on mail, behind what was sent on it
+// before.
+func (a *holder) pass(slot int, linked bool, mail chan<- letter) {
+	a.then(func() {
+		v := letter{Pass: a.p.ch.pass(a.log, len(a.log.values), slot, linked), To: a.to, Of: a.of}
+		select {
+		case mail <- v:
+		case <-a.quit.Done():
+		}
+	})
+}
+
+// passOver passes the channel on in a value on another one. o is not kept waiting for a, nor
+// a for o: either may be dropped.
+func (a *holder) passOver(o *holder) {
+	a.then(func() {
+		v := letter{Pass: a.p.ch.pass(a.log, len(a.log.values), -1, false), To: a.to, Of: a.of}
+		o.then(func() { o.send(v) })
+	})
+}

@@ -1,0 +1,74 @@
+package netchan
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestChanPrograms runs random programs in which nodes make channels, send them to each other in
+// values and over each other, pass on what they hold, use it, close it and drop it, while
+// connections break and nodes end.
+func TestChanPrograms(t *testing.T) {
+	first, count := *programSeed, *programCount
+	switch {
+	case count > 0:
+	case first > 0:
+		count = 1
+	case testing.Short() && raceEnabled:
+		count = 20
+	case testing.Short(), raceEnabled:
+		count = 60
+	default:
+		count = 150
+	}
+	defer watch()()
+	inBubble(t, func(t *testing.T) {
+		for seed, end := first, first+uint64(count); seed < end && !t.Failed(); {
+			next := min(end, (seed/perMesh+1)*perMesh)
+			runChanMesh(t, seed, next)
+			seed = next
+		}
+	})
+}
+
+// runChanMesh runs the programs of some seeds in one mesh.
+func runChanMesh(t *testing.T, first, end uint64) {
+	w := newWorld(first, max(2, nodesOf(first)))
+	defer w.close()
+	if err := w.start(); err != nil {
+		t.Fatal(err)
+	}
+	for seed := first; seed < end; seed++ {
+		running.Store(seed)
+		prog, inPeace := chanProgramOf(seed), seed%perMesh < perMesh-1
+		p := runChans(w, fmt.Sprintf("p%d", seed), prog, inPeace)
+		if wrong := p.ch.checkChans(inPeace); len(wrong) > 0 {
+			t.Errorf("seed %d, %d nodes: %v\n%s\n\nAgain: go test -run TestChanPrograms -netchan.seed=%d .\n"+
+				"or, behind those before it: go test -run TestChanPrograms -netchan.seed=%d -netchan.programs=%d .",
+				seed, len(w.slots), prog, p.h.report(wrong), seed, first, seed-first+1)
+			break
+		}
+	}
+}
+
+// FuzzChanPrograms is TestChanPrograms with programs made of any bytes, each in a mesh of its own.
+func FuzzChanPrograms(f *testing.F) {
+	for seed := range uint64(8) {
+		f.Add(chanProgramOf(seed).bytes(chanWheels))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		prog := parseProgram(b[:min(len(b), fuzzBytes)], chanWheels)
+		inBubble(t, func(t *testing.T) {
+			w := newWorld(uint64(len(b)), 2+int(prog.kind)/4%2)
+			defer w.close()
+			if err := w.start(); err != nil {
+				t.Fatal(err)
+			}
+			inPeace := prog.kind%4 > 0
+			p := runChans(w, "p", prog, inPeace)
+			if wrong := p.ch.checkChans(inPeace); len(wrong) > 0 {
+				t.Errorf("%v\n%s", prog, p.h.report(wrong))
+			}
+		})
+	})
+}
