@@ -141,7 +141,7 @@ func (p *chanPlay) open(of []*holder) string {
 func (p *chanPlay) empty() string {
 	for _, n := range p.nodes() {
 		if st := n.hub.table.RefStats(); st != (chanref.RefStats{}) {
-			return fmt.Sprintf("%s has %+v", n.Name(), st)
+			return fmt.Sprintf("%s has %+v %s", n.Name(), st, n.hub.table.DebugProxies())
 		}
 	}
 	return ""

@@ -68,11 +68,12 @@ func (a *holder) watch(to chan<- letter, of <-chan letter) {
 		return
 	}
 	a.done = e.Done()
-	a.p.wg.Go(func() {
+	p, log := a.p, a.log // not a: it outlives what it holds
+	p.wg.Go(func() {
 		select {
-		case <-a.done:
-			a.p.ch.at(a.log, &a.log.done, "is done:", e.Err())
-		case <-a.p.ctx.Done():
+		case <-e.Done():
+			p.ch.at(log, &log.done, "is done:", e.Err())
+		case <-p.ctx.Done():
 		}
 	})
 }

@@ -72,3 +72,36 @@ func FuzzChanPrograms(f *testing.F) {
 		})
 	})
 }
+
+// chanStories are programs that were written to the end of one thing each.
+var chanStories = []struct {
+	name  string
+	nodes int
+	steps []step
+}{
+	{"passed to itself", 2, []step{
+		{opMake, 0, 3, 0}, {opPass, 0, 1, 1}, {opWait, 3, 0, 0}, {opPass, 2, 1, 1}, {opWait, 3, 0, 0}, {opTell, 1, 5, 0},
+	}},
+	{"there and back again", 3, []step{
+		{opMake, 0, 3, 0}, {opPass, 0, 1, 1}, {opWait, 12, 0, 0}, {opPass, 2, 2, 1}, {opWait, 12, 0, 0},
+		{opPass, 3, 1, 1}, {opWait, 12, 0, 0}, {opPass, 2, 2, 1}, {opWait, 12, 0, 0}, {opTell, 2, 5, 0},
+	}},
+}
+
+func TestChanStories(t *testing.T) {
+	for _, story := range chanStories {
+		t.Run(story.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				w := newWorld(1, story.nodes)
+				defer w.close()
+				if err := w.start(); err != nil {
+					t.Fatal(err)
+				}
+				p := runChans(w, "p", program{steps: story.steps}, true)
+				if wrong := p.ch.checkChans(true); len(wrong) > 0 {
+					t.Errorf("%s", p.h.report(wrong))
+				}
+			})
+		})
+	}
+}
