@@ -168,7 +168,8 @@ func (h *chanHistory) told(e *chanEnd, n int) {
 func (h *chanHistory) hears(e *chanEnd, v letter) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	w := h.noteValue(func() string { return fmt.Sprintf("%v takes %d of e%d", e, v.N, v.From) })
+	from, n := v.From, v.N // not v: what the history refers to is no garbage
+	w := h.noteValue(func() string { return fmt.Sprintf("%v takes %d of e%d", e, n, from) })
 	if v.From < 0 || v.From >= len(h.ends) || v.N < 1 || v.N > len(h.ends[v.From].values) || h.ends[v.From].ch != e.ch {
 		h.strays = append(h.strays, stray{e.id, fmt.Sprintf("value %d of e%d, which is none of c%d", v.N, v.From, e.ch), w})
 		return

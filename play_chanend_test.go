@@ -32,7 +32,7 @@ func (p *chanPlay) calmChans() {
 	}
 	read()
 	collectGarbage()
-	p.until("everything that was begun is done", p.idle)
+	p.until("everything that was begun is done", littered(p.idle))
 	// Each channel that its home still has is read there again, and, if it was ever read
 	// elsewhere, there too: what came back waits for that.
 	for _, a := range p.list(sends) {
@@ -49,7 +49,7 @@ func (p *chanPlay) calmChans() {
 			p.passes(p.list(here)[0], step{op: opPass, b: byte(to.index), c: 1})
 		}
 	}
-	p.until("everything that was begun is done", func() string { read(); return p.idle() })
+	p.until("everything that was begun is done", littered(func() string { read(); return p.idle() }))
 	p.until("all that was accepted has arrived", func() string { read(); return p.ch.missing() })
 }
 
@@ -105,7 +105,7 @@ func (p *chanPlay) endChans() {
 	for _, a := range p.list(ofKind(1, func(a *holder) bool { return receives(a) || a.own != nil })) {
 		p.drops(a)
 	}
-	p.collected("those who hold what nobody reads know", func() string { return p.open(p.list(ofKind(1, sends))) })
+	p.until("those who hold what nobody reads know", littered(func() string { return p.open(p.list(ofKind(1, sends))) }))
 	// What is sent on all these goes, and nowhere.
 	for _, a := range p.list(func(a *holder) bool { return sends(a) && away(a) && over(a.done) }) {
 		a.tell(3)
@@ -115,16 +115,16 @@ func (p *chanPlay) endChans() {
 	for _, a := range p.list(ofKind(2, away)) {
 		p.drops(a)
 	}
-	p.collected("homes know that nobody else holds their channels", func() string {
+	p.until("homes know that nobody else holds their channels", littered(func() string {
 		for _, a := range p.list(ofKind(2, func(a *holder) bool { return a.own != nil })) {
 			if e, _ := chanref.EndingOf(a.own); e != nil && p.alive(a.log.life) && !over(e.Done()) {
 				return fmt.Sprintf("%v: Done is open at its home", a.log)
 			}
 		}
 		return ""
-	})
+	}))
 	p.stop()
-	p.collected("all tables are empty", p.empty)
+	p.until("all tables are empty", littered(p.empty))
 }
 
 // open says which of some proxies has not ended.

@@ -2,7 +2,6 @@ package netchan
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -343,16 +342,16 @@ func collectGarbage() {
 	}
 }
 
-// until, but what is missing may first have to be found garbage.
-func (p *chanPlay) collected(goal string, what func() string) {
-	missing := ""
-	for range 20 {
-		collectGarbage()
-		time.Sleep(500 * time.Millisecond)
-		if missing = what(); missing == "" {
-			p.h.say("%s", goal)
-			return
+// littered is what is missing where something may first have to be found garbage.
+func littered(what func() string) func() string {
+	n := 0
+	return func() string {
+		missing := what()
+		if missing != "" {
+			if n++; n%4 == 0 {
+				collectGarbage()
+			}
 		}
+		return missing
 	}
-	p.h.fault(errLate, "%s: not after 20 collections: %s", goal, fmt.Sprint(missing))
 }

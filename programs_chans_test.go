@@ -80,11 +80,13 @@ var chanStories = []struct {
 	steps []step
 }{
 	{"passed to itself", 2, []step{
-		{opMake, 0, 3, 0}, {opPass, 0, 1, 1}, {opWait, 3, 0, 0}, {opPass, 2, 1, 1}, {opWait, 3, 0, 0}, {opTell, 1, 5, 0},
+		{opMake, 0, 3, 0}, {opMake, 0, 3, 0}, {opMake, 0, 3, 0}, // the third is not closed at the end
+		{opPass, 4, 1, 1}, {opWait, 12, 0, 0}, {opPass, 6, 1, 1}, {opWait, 12, 0, 0}, {opTell, 3, 5, 0},
 	}},
 	{"there and back again", 3, []step{
-		{opMake, 0, 3, 0}, {opPass, 0, 1, 1}, {opWait, 12, 0, 0}, {opPass, 2, 2, 1}, {opWait, 12, 0, 0},
-		{opPass, 3, 1, 1}, {opWait, 12, 0, 0}, {opPass, 2, 2, 1}, {opWait, 12, 0, 0}, {opTell, 2, 5, 0},
+		{opMake, 0, 3, 0}, {opMake, 0, 3, 0}, {opMake, 0, 3, 0},
+		{opPass, 4, 1, 1}, {opWait, 12, 0, 0}, {opPass, 6, 2, 1}, {opWait, 12, 0, 0},
+		{opPass, 7, 1, 1}, {opWait, 12, 0, 0}, {opPass, 6, 2, 1}, {opWait, 12, 0, 0}, {opTell, 4, 5, 0},
 	}},
 }
 
