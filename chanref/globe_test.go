@@ -238,7 +238,8 @@ func (g *globe) empty() {
 	for tries := 0; ; tries++ {
 		left := ""
 		for _, l := range g.lands {
-			if st := l.table.RefStats(); st != (RefStats{}) {
+			st := l.table.RefStats()
+			if st.Dropped = 0; st != (RefStats{}) { // what was dropped stays counted
 				left += l.name + " "
 			}
 		}
