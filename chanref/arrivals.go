@@ -70,6 +70,7 @@ func (t *Table) arrived(key heldKey) (*heldRef, error) {
 		}
 		h = &heldRef{key: key, proxies: make(map[*proxy]struct{}, 1)}
 		t.refs.held[key] = h
+		t.refs.made++
 		t.refs.count[key.s]++
 	}
 	return h, nil

@@ -74,6 +74,7 @@ func (t *Table) exportOf(o *object, elem reflect.Type, dir mux.Direction, p *pro
 		own.recv = e
 	}
 	t.refs.exports[e.ref.Channel] = e
+	t.refs.made++
 	t.keeper.start()
 	return e, nil
 }

@@ -28,6 +28,11 @@ const (
 type keeper struct {
 	t *Table
 
+	// Its goroutine's own.
+	madeThen   uint64        // refTable.made at the last nudge
+	nudgePause time.Duration // after it
+	nudgeAt    time.Time     // when the next is due without news
+
 	mu      sync.Mutex // guards what follows
 	running bool
 	closed  bool
@@ -229,7 +234,7 @@ func (k *keeper) scan(now time.Time) {
 			idle = append(idle, p)
 		}
 	}
-	many := false
+	many, made := false, r.made
 	for s := range r.out.held {
 		many = many || r.out.size(s) >= k.t.maxRefs/2
 	}
@@ -240,10 +245,36 @@ func (k *keeper) scan(now time.Time) {
 	for _, p := range idle {
 		p.source.rest()
 	}
-	if many {
+	if many && k.nudgeDue(now, made) {
 		nudge.collect()
 	}
 }
+
+// nudgeDue says whether to have the garbage collected. Channels that are many, and in use, shall
+// not cost that again and again: where few are new it waits longer each time.
+func (k *keeper) nudgeDue(now time.Time, made uint64) bool {
+	news := made-k.madeThen >= uint64(max(1, k.t.maxRefs/nudgeNews))
+	if !news && now.Before(k.nudgeAt) {
+		return false
+	}
+	k.mu.Lock()
+	most := nudgeLast
+	if k.crowd {
+		most, k.crowd = nudgeCrowd, false
+	}
+	k.mu.Unlock()
+	if k.nudgePause = min(max(keepLast, 2*k.nudgePause), most); news {
+		k.nudgePause = keepLast
+	}
+	k.madeThen, k.nudgeAt = made, now.Add(k.nudgePause)
+	return true
+}
+
+const (
+	nudgeNews  = 16              // one part in so many of what a peer may hold is news
+	nudgeLast  = 5 * time.Second // the longest wait without
+	nudgeCrowd = time.Second     // and where values wait because a peer holds too many
+)
 
 // nudge has the garbage collected now and then while peers hold many channels: what
 // the program has dropped goes sooner.

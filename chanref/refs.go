@@ -30,6 +30,8 @@ type refTable struct {
 
 	mu sync.Mutex // guards what follows; no channel is used and nobody waited for under it
 
+	made uint64 // exports and references held, so far
+
 	// What others hold of ours.
 	out     ledger[*mux.Session, *export]
 	own     map[identity]*ownChan

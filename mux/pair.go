@@ -10,8 +10,8 @@ import (
 // ends of one node. The end of one ends the other.
 func Pair(h Handler, cfg Config) (a, b *Session) {
 	a, b = newSession(h, cfg), newSession(h, cfg)
-	ta := &pairTransport{s: a, max: a.cfg.MaxStreams, accepts: make(chan *pipe, a.cfg.MaxStreams), done: make(chan struct{})}
-	tb := &pairTransport{s: b, max: b.cfg.MaxStreams, accepts: make(chan *pipe, b.cfg.MaxStreams), done: make(chan struct{})}
+	ta := &pairTransport{s: a, max: a.cfg.MaxStreams, accepts: make(chan *pipe), done: make(chan struct{})}
+	tb := &pairTransport{s: b, max: b.cfg.MaxStreams, accepts: make(chan *pipe), done: make(chan struct{})}
 	ta.peer, tb.peer = tb, ta
 	ta.in, tb.in = newPipe(nil), newPipe(nil)
 	a.tr, b.tr = ta, tb
@@ -26,7 +26,7 @@ type pairTransport struct {
 	peer    *pairTransport
 	max     int
 	in      *pipe      // the control stream's direction towards this side
-	accepts chan *pipe // streams that the peer opened; never full
+	accepts chan *pipe // streams that the peer opened; somebody always waits for the next
 	done    chan struct{}
 
 	mu    sync.Mutex
@@ -61,8 +61,12 @@ func (t *pairTransport) open() (stream, error) {
 	}
 	t.pipes[p] = struct{}{}
 	t.mu.Unlock()
-	t.peer.accepts <- p // there is room: at most max of them are open
-	return p, nil
+	select {
+	case t.peer.accepts <- p:
+		return p, nil
+	case <-t.peer.done:
+		return nil, ErrClosed
+	}
 }
 
 func (t *pairTransport) accept() (stream, error) {
