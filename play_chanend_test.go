@@ -140,8 +140,9 @@ func (p *chanPlay) open(of []*holder) string {
 // empty says which node's table is not.
 func (p *chanPlay) empty() string {
 	for _, n := range p.nodes() {
-		if st := n.hub.table.RefStats(); st != (chanref.RefStats{}) {
-			return fmt.Sprintf("%s has %+v %s", n.Name(), st, n.hub.table.DebugProxies())
+		st := n.hub.table.RefStats()
+		if st.Dropped = 0; st != (chanref.RefStats{}) {
+			return fmt.Sprintf("%s has %+v", n.Name(), st)
 		}
 	}
 	return ""

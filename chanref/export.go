@@ -89,6 +89,9 @@ func (c *ownChan) of(dir mux.Direction) *export {
 // hold counts one more reference of a session, and keeps the channel if that is
 // what holding means. refs.mu is held.
 func (e *export) hold(s *mux.Session, ch reflect.Value) {
+	if e.t.refs.out.of(s, e) == 0 {
+		e.t.refs.load[s] += e.weight()
+	}
 	e.t.refs.out.add(s, e)
 	if e.ref.Dir == mux.ToReceive || e.proxy != nil {
 		e.pin = ch
@@ -97,6 +100,21 @@ func (e *export) hold(s *mux.Session, ch reflect.Value) {
 	if e.proxy == nil && !s.Local {
 		e.own.tell(e.t)
 	}
+}
+
+// weight is what a peer's holding e counts for: one to receive from has a stream for
+// as long as it is held.
+func (e *export) weight() int {
+	if e.ref.Dir == mux.ToReceive {
+		return receiveWeight
+	}
+	return 1
+}
+
+// full says whether s may not be sent a reference to e now. refs.mu is held.
+func (e *export) full(s *mux.Session) bool {
+	r := &e.t.refs
+	return r.out.of(s, e) == 0 && r.load[s]+e.weight() > e.t.maxRefs
 }
 
 // pass opens gates before their time: what they wait for will not come.

@@ -234,9 +234,9 @@ func (k *keeper) scan(now time.Time) {
 			idle = append(idle, p)
 		}
 	}
-	many, made := false, r.made
-	for s := range r.out.held {
-		many = many || r.out.size(s) >= k.t.maxRefs/2
+	many, made, crowded := false, r.made, len(r.crowd) > 0
+	for _, n := range r.load {
+		many = many || n >= k.t.maxRefs/2
 	}
 	for _, n := range r.count {
 		many = many || n >= k.t.maxRefs/2
@@ -245,24 +245,22 @@ func (k *keeper) scan(now time.Time) {
 	for _, p := range idle {
 		p.source.rest()
 	}
-	if many && k.nudgeDue(now, made) {
+	if many && k.nudgeDue(now, made, crowded) {
 		nudge.collect()
 	}
 }
 
 // nudgeDue says whether to have the garbage collected. Channels that are many, and in use, shall
 // not cost that again and again: where few are new it waits longer each time.
-func (k *keeper) nudgeDue(now time.Time, made uint64) bool {
+func (k *keeper) nudgeDue(now time.Time, made uint64, crowded bool) bool {
 	news := made-k.madeThen >= uint64(max(1, k.t.maxRefs/nudgeNews))
 	if !news && now.Before(k.nudgeAt) {
 		return false
 	}
-	k.mu.Lock()
 	most := nudgeLast
-	if k.crowd {
-		most, k.crowd = nudgeCrowd, false
+	if crowded {
+		most = nudgeCrowd
 	}
-	k.mu.Unlock()
 	if k.nudgePause = min(max(keepLast, 2*k.nudgePause), most); news {
 		k.nudgePause = keepLast
 	}

@@ -12,10 +12,7 @@ func TestNudges(t *testing.T) {
 		k := &keeper{t: &Table{maxRefs: MaxRefs}}
 		now, made := time.Unix(1e9, 0), uint64(0)
 		for range 600 { // a minute
-			if crowd {
-				k.crowded()
-			}
-			if k.nudgeDue(now, made) {
+			if k.nudgeDue(now, made, crowd) {
 				n++
 			}
 			now, made = now.Add(scanEvery), made+perSecond/10

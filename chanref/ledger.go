@@ -56,11 +56,9 @@ func (l *ledger[S, K]) lose(s S) (lost []K) {
 	return lost
 }
 
-// of is how often s holds k, isHeld whether anybody does, size how many keys s
-// holds.
+// of is how often s holds k, isHeld whether anybody does.
 func (l *ledger[S, K]) of(s S, k K) uint64 { return l.held[s][k] }
 func (l *ledger[S, K]) isHeld(k K) bool    { return l.holders[k] > 0 }
-func (l *ledger[S, K]) size(s S) int       { return len(l.held[s]) }
 
 // by are the sessions that hold k.
 func (l *ledger[S, K]) by(k K) (all []S) {

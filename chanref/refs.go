@@ -14,8 +14,10 @@ import (
 // Bounds on channels in values, for each peer.
 const (
 	// MaxRefs is how many channels a peer may hold of ours, and we of its. A value
-	// with one more waits.
+	// with one more waits. One to receive from counts for three.
 	MaxRefs = 1 << 15
+	// receiveWeight leaves streams for all else: there are 16,384 of them.
+	receiveWeight = 3
 	// maxRefBytes is what the buffers of the proxies of one peer's channels may
 	// take; then a proxy has room for one value only.
 	maxRefBytes = 64 << 20
@@ -34,6 +36,7 @@ type refTable struct {
 
 	// What others hold of ours.
 	out     ledger[*mux.Session, *export]
+	load    map[*mux.Session]int // what out counts for
 	own     map[identity]*ownChan
 	exports map[mux.ID]*export
 	late    recent // exports that are no more: who asks for one is late, no intruder
@@ -53,6 +56,7 @@ type refTable struct {
 
 func (r *refTable) init() {
 	r.own, r.exports = make(map[identity]*ownChan), make(map[mux.ID]*export)
+	r.load = make(map[*mux.Session]int)
 	r.waits = make(map[*gate]gateWait)
 	r.crowd = make(map[*mux.Session]map[any]func())
 	r.held, r.count, r.bytes = make(map[heldKey]*heldRef), make(map[*mux.Session]int), make(map[*mux.Session]int)
@@ -134,7 +138,7 @@ func (t *Table) count(s *mux.Session, r *wireRef, o *object, ch reflect.Value, p
 	if err != nil {
 		return outRef{}, err
 	}
-	if t.refs.out.of(s, e) == 0 && t.refs.out.size(s) >= t.maxRefs {
+	if e.full(s) {
 		return outRef{}, errCrowded
 	}
 	e.hold(s, ch)
@@ -174,6 +178,9 @@ func (t *Table) released(s *mux.Session, e *export, n uint64, why error) bool {
 func (e *export) unheldBy(s *mux.Session) func(why error) {
 	t := e.t
 	delete(e.gates, s)
+	if t.refs.load[s] -= e.weight(); t.refs.load[s] == 0 {
+		delete(t.refs.load, s)
+	}
 	node := t.net.Node(s).ID
 	var opened []*gate
 	for g, w := range t.refs.waits {
@@ -223,7 +230,7 @@ func (t *Table) awaitRoom(s *mux.Session, who any, f func()) {
 // roomFor is who is to be told that s may be sent more references: not before there
 // is room for some. refs.mu is held.
 func (t *Table) roomFor(s *mux.Session) (all []func()) {
-	if t.refs.crowd[s] == nil || t.refs.out.size(s) > t.maxRefs-max(1, t.maxRefs/8) {
+	if t.refs.crowd[s] == nil || t.refs.load[s] > t.maxRefs-max(receiveWeight, t.maxRefs/8) {
 		return nil
 	}
 	for _, f := range t.refs.crowd[s] {
@@ -251,8 +258,7 @@ func (t *Table) Hold(s *mux.Session, h mux.Hold) {
 	t.refs.mu.Lock()
 	e := t.refs.exports[h.Channel]
 	known := e != nil || t.refs.late.has(h.Channel)
-	ok := e != nil && !e.dead && e.ref.Dir == h.Dir && e.proxy == nil &&
-		(t.refs.out.of(s, e) > 0 || t.refs.out.size(s) < t.maxRefs)
+	ok := e != nil && !e.dead && e.ref.Dir == h.Dir && e.proxy == nil && !e.full(s)
 	if ok {
 		if o := e.own.id.Value(); o == nil {
 			ok = false
