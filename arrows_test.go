@@ -33,6 +33,7 @@ var layers = map[string]layer{
 	".":                {ours: []string{"chanref", "codec", "mesh", "mux", "peer"}, tests: []string{"test/faultproxy", "test/memnet"}, why: "the root composes what is below it, and needs nobody else's code for that"},
 	"examples/cluster": {ours: []string{"."}, why: "an example uses what users can use"},
 	"examples/seed":    {ours: []string{"."}, why: "an example uses what users can use"},
+	"examples/chat":    {ours: []string{"."}, why: "an example uses what users can use"},
 	"examples/sieve":   {ours: []string{"."}, why: "an example uses what users can use"},
 	"test/faultproxy":  {why: "faultproxy knows sockets and bytes, and nothing else of ours"},
 	"test/memnet":      {why: "memnet is a network; what uses it is above it"},
