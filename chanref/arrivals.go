@@ -65,8 +65,8 @@ func (a *arrivals) read(s *mux.Session, b []byte) error {
 func (t *Table) arrived(key heldKey) (*heldRef, error) {
 	h := t.refs.held[key]
 	if h == nil {
-		if t.refs.count[key.s] >= MaxRefs {
-			return nil, fmt.Errorf("more than %d channels were sent and not released", MaxRefs)
+		if t.refs.count[key.s] >= t.maxHeld {
+			return nil, fmt.Errorf("more than %d channels were sent and not released", t.maxHeld)
 		}
 		h = &heldRef{key: key, proxies: make(map[*proxy]struct{}, 1)}
 		t.refs.held[key] = h

@@ -197,20 +197,12 @@ func TestHostileRefs(t *testing.T) {
 			}
 		}},
 		{"more channels than it may send", func(x *intruder) {
-			kept := 0
-			for kept <= MaxRefs && x.s.Err() == nil {
-				var refs []byte
-				for range 500 {
-					refs = (&wireRef{kind: refMine, dir: mux.ToSend, id: newID(), size: 1}).append(refs)
-				}
-				kept += 500
-				x.values(refs, 1, 0) // the first one stays
-				x.victim.table.refs.mu.Lock()
-				for _, h := range x.victim.table.refs.held {
-					h.pending++ // as if values that use them were waiting
-				}
-				x.victim.table.refs.mu.Unlock()
+			x.victim.table.maxHeld = 400
+			var refs []byte
+			for range 401 {
+				refs = (&wireRef{kind: refMine, dir: mux.ToSend, id: newID(), size: 1}).append(refs)
 			}
+			x.values(refs, 1, 0)
 			x.linkEnds()
 			eventually(x.t, "nothing is held", func() bool { return x.victim.table.RefStats().Held == 0 })
 		}},

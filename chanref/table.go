@@ -16,7 +16,8 @@ import (
 type Table struct {
 	net     Net
 	log     *slog.Logger
-	maxRefs int // MaxRefs
+	maxRefs int // MaxRefs, of ours
+	maxHeld int // MaxRefs, of a peer's
 	refs    refTable
 	keeper  keeper
 	closing chan struct{} // closed by Close
@@ -67,6 +68,7 @@ func NewTable(net Net, log *slog.Logger) *Table {
 		net:     net,
 		log:     log,
 		maxRefs: MaxRefs,
+		maxHeld: MaxRefs,
 		closing: make(chan struct{}),
 		sources: make(map[mux.ID]sourceEnd),
 		sinks:   make(map[mux.ID]sinkEnd),
