@@ -21,6 +21,7 @@ type heldRef struct {
 	pending int // references that no proxy has claimed yet
 	proxies map[*proxy]struct{}
 	bytes   int
+	gone    bool // the peer has said that the channel is no more
 }
 
 // arrivals are the references that came ahead of the values which use them.

@@ -51,6 +51,8 @@ type refSource interface {
 	Stats() SourceStats
 	Ending() *Ending
 
+	// hasClosed says, after the end, whether the channel's close was told.
+	hasClosed() bool
 	// opening is how a stream of it would begin.
 	opening() mux.Open
 	// number is how many values there were, those in the channel included: or ask
@@ -74,6 +76,8 @@ type asker interface {
 
 // Ending is what tells of the source's end.
 func (s *Source[T]) Ending() *Ending { return s.ending }
+
+func (s *Source[T]) hasClosed() bool { return s.toldClose }
 
 func (s *Source[T]) opening() mux.Open { return s.open() }
 

@@ -47,6 +47,7 @@ type proxy struct {
 	ahead  []*proxy     // who wait for this one
 	ended  bool         // nothing passes through it any more
 	moved  bool         // because it was passed on
+	closed bool         // because the program has closed it
 	gone   bool         // its channel was collected
 }
 
@@ -335,9 +336,10 @@ func (p *proxy) over() {
 	if t.refs.proxies[p.key] == p {
 		delete(t.refs.proxies, p.key)
 	}
+	p.closed = p.source != nil && p.source.hasClosed()
 	if !p.moved || p.gone {
 		// One that was passed on is held until the value that it is in has gone.
-		p.drop(func(*heldRef) bool { return true })
+		p.dropEnded()
 	}
 	var relays []*export
 	if own := t.refs.own[p.id]; own != nil && !p.moved {
@@ -373,7 +375,25 @@ func (p *proxy) collected() {
 		delete(t.refs.byChan, p.id)
 	}
 	if p.ended {
-		p.drop(func(*heldRef) bool { return true })
+		p.dropEnded()
+	}
+}
+
+// dropEnded has p, which has ended, need nothing more. But what it was closed through is held
+// until the other side has said that the channel is no more: the word of the close may be
+// overtaken by a release, and then nobody would be there to hear it. refs.mu is held.
+func (p *proxy) dropEnded() {
+	p.drop(func(h *heldRef) bool {
+		return h.gone || !p.closed || h.key.s != p.route || h.key.ref.Channel != p.target
+	})
+}
+
+// letGo drops what p does not need any more, since the other side has said so.
+func (p *proxy) letGo() {
+	p.t.refs.mu.Lock()
+	defer p.t.refs.mu.Unlock()
+	if p.ended && !p.moved {
+		p.dropEnded()
 	}
 }
 

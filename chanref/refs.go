@@ -298,6 +298,7 @@ func (t *Table) Gone(s *mux.Session, rs []mux.Ref) {
 		t.refs.mu.Lock()
 		var all []*proxy
 		if h := t.refs.held[heldKey{s, ref}]; h != nil {
+			h.gone = true
 			for p := range h.proxies {
 				switch {
 				case p.route == s:
@@ -310,6 +311,7 @@ func (t *Table) Gone(s *mux.Session, rs []mux.Ref) {
 		t.refs.mu.Unlock()
 		for _, p := range all {
 			p.abort(errGoneHome)
+			p.letGo()
 		}
 	}
 }

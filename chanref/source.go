@@ -79,6 +79,7 @@ type Source[T any] struct {
 	holes      uint64     // lone: values since then that could not be sent
 	skipped    bool       // lone: the home does not know yet that it waits for such in vain
 	wanting    bool       // lone: a stream was asked for
+	toldClose  bool       // the last stream was ended with the word that the channel is closed
 	cause      error      // while a lane is lost: why
 	spoiled    error      // why a value was dropped that no Flush has covered
 	unanswered bool       // a value was dropped here, which may end a Flush

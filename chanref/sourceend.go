@@ -127,7 +127,8 @@ func (s *Source[T]) end() {
 		}
 		o.takeBackRefs()
 		o.gone = true
-		o.out.Close(s.aborted == nil && s.closed)
+		s.toldClose = s.aborted == nil && s.closed
+		o.out.Close(s.toldClose)
 	}
 	for _, it := range s.d.back {
 		s.d.settle(nil, it.seq, &gone)
