@@ -31,8 +31,7 @@ func (p *chanPlay) calmChans() {
 		}
 	}
 	read()
-	collectGarbage()
-	p.until("everything that was begun is done", littered(p.idle))
+	var again []*holder
 	// Each channel that its home still has is read there again, and, if it was ever read
 	// elsewhere, there too: what came back waits for that.
 	for _, a := range p.list(sends) {
@@ -45,11 +44,15 @@ func (p *chanPlay) calmChans() {
 			p.holds(a.at, p.ch.end(c.id, a.log.life, toReceive, 0), a.own, nil, a.own)
 		}
 		if c.readAway.set() {
-			to := p.w.slots[(a.at.index+1)%len(p.w.slots)]
-			p.passes(p.list(here)[0], step{op: opPass, b: byte(to.index), c: 1})
+			again = append(again, p.list(here)[0])
 		}
 	}
 	p.until("everything that was begun is done", littered(func() string { read(); return p.idle() }))
+	for _, a := range again {
+		to := p.w.slots[(a.at.index+1)%len(p.w.slots)]
+		p.passes(a, step{op: opPass, b: byte(to.index), c: 1})
+	}
+	p.until("what was passed on is there", littered(func() string { read(); return p.idle() }))
 	p.until("all that was accepted has arrived", func() string { read(); return p.ch.missing() })
 }
 

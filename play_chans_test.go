@@ -290,7 +290,8 @@ func (p *chanPlay) opens(at *slot, life int, v letter) {
 		p.other(o, v)
 	}
 	p.mu.Unlock()
-	if !full {
+	// What comes home when the program there has dropped it is no proxy: that is left.
+	if !full && p.ch.chans[ps.ch].home != life {
 		p.holds(at, p.ch.end(ps.ch, life, ps.dir, v.Pass), nil, v.To, v.Of)
 	}
 }

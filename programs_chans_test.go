@@ -88,6 +88,10 @@ var chanStories = []struct {
 		{opPass, 4, 1, 1}, {opWait, 12, 0, 0}, {opPass, 6, 2, 1}, {opWait, 12, 0, 0},
 		{opPass, 7, 1, 1}, {opWait, 12, 0, 0}, {opPass, 6, 2, 1}, {opWait, 12, 0, 0}, {opTell, 4, 5, 0},
 	}},
+	{"woken by another link", 3, []step{
+		{opMake, 0, 3, 0}, {opMake, 0, 3, 0}, {opMake, 0, 3, 0},
+		{opPass, 4, 1, 1}, {opWait, 14, 0, 0}, {opMake, 2, 3, 0}, {opPass, 7, 1, 1}, {opWait, 14, 0, 0},
+	}},
 }
 
 func TestChanStories(t *testing.T) {
