@@ -38,9 +38,12 @@ func (p *pusher[T]) settle() {
 	due := u.taken-u.told >= u.every
 	tick := !s.ticking && (s.k.runs.len() > 0 || !due && u.unacked())
 	s.ticking = s.ticking || tick
-	taken := s.k.taken
+	taken, some := s.k.taken, len(s.vals)/2
+	if s.k.runs.len() == 0 {
+		some = 1 // nobody may come to look
+	}
 	s.mu.Unlock()
-	s.wipe(taken, len(s.vals)/2)
+	s.wipe(taken, some)
 	if due {
 		s.ack(u, false)
 	}
@@ -83,6 +86,12 @@ func (s *Sink[T]) ack(u *use, always bool) {
 // taken and not acknowledged. It says whether anything has moved, and whether
 // to come again.
 func (s *Sink[T]) look() (moved, again bool) {
+	wipes := false // else a push is going on
+	select {
+	case s.push <- struct{}{}:
+		wipes = true
+	default:
+	}
 	s.mu.Lock()
 	before := s.k.taken
 	s.k.settle(s.k.pushed, s.held())
@@ -93,14 +102,12 @@ func (s *Sink[T]) look() (moved, again bool) {
 		}
 	}
 	taken := s.k.taken
-	again = s.k.runs.len() > 0 && !s.ended
+	again = (s.k.runs.len() > 0 || !wipes && s.vals != nil) && !s.ended
 	s.ticking = again
 	s.mu.Unlock()
-	select {
-	case s.push <- struct{}{}:
+	if wipes {
 		s.wipe(taken, 1)
 		<-s.push
-	default: // a push is going on, it will do that
 	}
 	for _, u := range due {
 		s.ack(u, false)
