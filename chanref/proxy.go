@@ -32,7 +32,7 @@ type proxy struct {
 	sink   refSink   // of one to receive from
 
 	// For the keeper, of one to send on.
-	used    atomic.Bool // a value went through it since the keeper last looked
+	used    atomic.Bool // a value went through it, or it woke, since the keeper last looked
 	idle    time.Time   // since when none did
 	resting bool        // it was told to nap
 
