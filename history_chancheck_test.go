@@ -155,6 +155,11 @@ func (c *chanChecker) reason(e *chanEnd) bool {
 			return true
 		}
 	}
+	for _, x := range c.passes {
+		if x.ch == e.ch && x.dir == toReceive && e.dir == toReceive && x.slot < 0 && x.before(e.done) {
+			return true // who reads that channel elsewhere has been passed on what lay in it
+		}
+	}
 	return c.cutOff(e, e.done.at)
 }
 

@@ -35,11 +35,11 @@ func (p *chanPlay) calmChans() {
 	// Each channel that its home still has is read there again, and, if it was ever read
 	// elsewhere, there too: what came back waits for that.
 	for _, a := range p.list(sends) {
-		if a.own == nil || !p.alive(a.log.life) {
+		if !a.atHome || !p.alive(a.log.life) {
 			continue
 		}
 		c := p.ch.chans[a.log.ch]
-		here := func(o *holder) bool { return receives(o) && o.log.ch == c.id && o.own != nil }
+		here := func(o *holder) bool { return receives(o) && o.log.ch == c.id && o.atHome }
 		if len(p.list(here)) == 0 {
 			p.holds(a.at, p.ch.end(c.id, a.log.life, toReceive, 0), a.own, nil, a.own)
 		}
@@ -76,10 +76,10 @@ func (p *chanPlay) idle() string {
 // mayBlock is false for who sends on an original that nobody reads any more: that waits for ever,
 // as anywhere in Go.
 func (p *chanPlay) mayBlock(a *holder) bool {
-	if a.own == nil {
+	if !a.atHome {
 		return true
 	}
-	return len(p.list(func(o *holder) bool { return receives(o) && o.log.ch == a.log.ch && o.own != nil && !o.shut })) > 0
+	return len(p.list(func(o *holder) bool { return receives(o) && o.log.ch == a.log.ch && o.atHome && !o.shut })) > 0
 }
 
 // endChans ends the channels, each in one of the ways there are, and then all else.
@@ -88,7 +88,7 @@ func (p *chanPlay) endChans() {
 	ofKind := func(n int, which func(*holder) bool) func(*holder) bool {
 		return func(a *holder) bool { return a.log.ch%3 == n && which(a) }
 	}
-	away := func(a *holder) bool { return a.own == nil }
+	away := func(a *holder) bool { return !a.atHome }
 	// Some are closed by whoever holds them first.
 	closed := make(map[int]bool)
 	for _, a := range p.list(ofKind(0, sends)) {
@@ -105,7 +105,7 @@ func (p *chanPlay) endChans() {
 		return p.open(p.list(func(a *holder) bool { return closed[a.log.ch] }))
 	})
 	// Of some nobody reads any more, and the home has dropped them.
-	for _, a := range p.list(ofKind(1, func(a *holder) bool { return receives(a) || a.own != nil })) {
+	for _, a := range p.list(ofKind(1, func(a *holder) bool { return receives(a) || a.atHome })) {
 		p.drops(a)
 	}
 	p.until("those who hold what nobody reads know", littered(func() string { return p.open(p.list(ofKind(1, sends))) }))
@@ -119,7 +119,7 @@ func (p *chanPlay) endChans() {
 		p.drops(a)
 	}
 	p.until("homes know that nobody else holds their channels", littered(func() string {
-		for _, a := range p.list(ofKind(2, func(a *holder) bool { return a.own != nil })) {
+		for _, a := range p.list(ofKind(2, func(a *holder) bool { return a.atHome })) {
 			if e, _ := chanref.EndingOf(a.own); e != nil && p.alive(a.log.life) && !over(e.Done()) {
 				return fmt.Sprintf("%v: Done is open at its home", a.log)
 			}
@@ -133,7 +133,7 @@ func (p *chanPlay) endChans() {
 // open says which of some proxies has not ended.
 func (p *chanPlay) open(of []*holder) string {
 	for _, a := range of {
-		if a.own == nil && !over(a.done) {
+		if !a.atHome && !over(a.done) {
 			return fmt.Sprintf("Done of %v is open", a.log)
 		}
 	}

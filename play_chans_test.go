@@ -252,9 +252,9 @@ func (p *chanPlay) linked(at *slot, ch int) bool {
 func (p *chanPlay) drops(a *holder) {
 	p.mu.Lock()
 	p.holders = slices.DeleteFunc(p.holders, func(o *holder) bool { return o == a })
-	left := slices.ContainsFunc(p.holders, func(o *holder) bool { return o.own != nil && o.log.ch == a.log.ch })
+	left := slices.ContainsFunc(p.holders, func(o *holder) bool { return o.atHome && o.log.ch == a.log.ch })
 	p.mu.Unlock()
-	if a.own != nil && !left {
+	if a.atHome && !left {
 		p.ch.forsakes(p.ch.chans[a.log.ch])
 	}
 	a.drop()
@@ -287,7 +287,7 @@ func (p *chanPlay) opens(at *slot, life int, v letter) {
 			p.mu.Unlock()
 			return // it is the very same
 		}
-		p.other(o, v)
+		p.other(o, &ps, v)
 	}
 	p.mu.Unlock()
 	// What comes home when the program there has dropped it is no proxy: that is left.
@@ -298,8 +298,11 @@ func (p *chanPlay) opens(at *slot, life int, v letter) {
 
 // other looks whether a node may have got another channel than the one it holds: the
 // original comes home as itself, and a proxy that has not ended is found again.
-func (p *chanPlay) other(o *holder, v letter) {
-	if o.own != nil {
+func (p *chanPlay) other(o *holder, ps *pass, v letter) {
+	if p.passedDead(ps) {
+		return
+	}
+	if o.atHome {
 		p.h.fault(errDishonest, "%v has come home as another channel by pass %d", o.log, v.Pass)
 		return
 	}
@@ -310,6 +313,15 @@ func (p *chanPlay) other(o *holder, v letter) {
 			p.h.fault(errDishonest, "%v has come once more by pass %d, as another channel", o.log, v.Pass)
 		}
 	})
+}
+
+// passedDead says whether what was passed on may have been a channel no more: closed, or a proxy
+// that was released, or cut off.
+func (p *chanPlay) passedDead(ps *pass) bool {
+	p.h.mu.Lock()
+	defer p.h.mu.Unlock()
+	by := p.ch.ends[ps.end]
+	return len(p.ch.chans[ps.ch].closes) > 0 || by.let.set() || by.done.set()
 }
 
 // letGo says whether an end was released or passed on.

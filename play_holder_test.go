@@ -22,6 +22,7 @@ type holder struct {
 	of  <-chan letter
 	own chan letter // the original, at its home
 
+	atHome bool
 	done   <-chan struct{} // of a proxy; else nil
 	do     chan func()
 	how    chan reader
@@ -35,7 +36,7 @@ type holder struct {
 // holds has a node's program hold a channel from now on.
 func (p *chanPlay) holds(at *slot, log *chanEnd, own chan letter, to chan<- letter, of <-chan letter) *holder {
 	a := &holder{
-		p: p, log: log, at: at, own: own, to: to, of: of,
+		p: p, log: log, at: at, own: own, to: to, of: of, atHome: own != nil,
 		do: make(chan func(), maxToDo), how: make(chan reader, maxToDo), out: make(chan struct{}),
 	}
 	a.quit, a.cancel = context.WithCancel(p.ctx)
@@ -78,11 +79,11 @@ func (a *holder) watch(to chan<- letter, of <-chan letter) {
 	})
 }
 
-// holds says whether a value brings the channel that is held.
+// holds says whether a value brings the channel that is held, or one that was dropped just now.
 func (a *holder) holds(v letter) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return v.To != nil && v.To == a.to || v.Of != nil && v.Of == a.of
+	return a.to == nil && a.of == nil || v.To != nil && v.To == a.to || v.Of != nil && v.Of == a.of
 }
 
 func (a *holder) run() {
