@@ -356,13 +356,31 @@ func (p *proxy) over() {
 		}
 	}
 	p.ahead = nil
+	relay, holders := p.endRelay()
 	t.refs.mu.Unlock()
+	for _, s := range holders {
+		s.Gone(relay)
+	}
 	for _, q := range next {
 		q.want()
 	}
 	for _, e := range relays {
 		e.over(errGoneHome)
 	}
+}
+
+// endRelay ends what others send or receive through p, and returns who has to hear of it. One
+// that was passed on goes on as another proxy. refs.mu is held.
+func (p *proxy) endRelay() (mux.Ref, []*mux.Session) {
+	own := p.t.refs.own[p.id]
+	if own == nil || p.moved {
+		return mux.Ref{}, nil
+	}
+	e := own.of(p.key.ref.Dir)
+	if e == nil || e.proxy != p {
+		return mux.Ref{}, nil
+	}
+	return e.ref, e.die()
 }
 
 // collected is called when its channel is no more.
