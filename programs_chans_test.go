@@ -92,6 +92,10 @@ var chanStories = []struct {
 		{opMake, 0, 3, 0}, {opMake, 0, 3, 0}, {opMake, 0, 3, 0},
 		{opPass, 4, 1, 1}, {opWait, 14, 0, 0}, {opMake, 2, 3, 0}, {opPass, 7, 1, 1}, {opWait, 14, 0, 0},
 	}},
+	{"gone, and passed on", 3, []step{
+		{opMake, 0, 3, 0}, {opPass, 0, 1, 1}, {opWait, 12, 0, 0}, {opEnd, 0, 0, 0}, {opWait, 3, 0, 0}, {opTell, 1, 3, 0}, {opWait, 12, 0, 0},
+		{opPass, 2, 2, 1}, {opWait, 12, 0, 0}, {opPass, 3, 1, 1}, {opDrop, 2, 0, 0}, {opPass, 2, 1, 1}, {opWait, 12, 0, 0},
+	}},
 }
 
 func TestChanStories(t *testing.T) {

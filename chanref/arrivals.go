@@ -3,6 +3,8 @@ package chanref
 import (
 	"fmt"
 	"reflect"
+	"runtime"
+	"weak"
 
 	"github.com/matveynator/netchan/mux"
 )
@@ -180,13 +182,23 @@ func (t *Table) goneChan(typ reflect.Type) (reflect.Value, error) {
 		return reflect.Value{}, err
 	}
 	ch := kind.makeChan(1)
+	o := objectIn(ch)
+	p := &proxy{t: t, id: weak.Make(o), kind: kind, ended: true}
 	if typ.ChanDir() == reflect.RecvDir {
-		sink := kind.newSink(t, ch, SinkConfig{ID: newRefID(), Name: refName, KeepOpen: true, Logger: t.log})
-		sink.Abort(errGoneHome)
+		p.key.ref.Dir = mux.ToReceive
+		p.sink = kind.newSink(t, ch, SinkConfig{ID: newRefID(), Name: refName, KeepOpen: true, Logger: t.log})
 	} else {
-		kind.newSource(t, ch, SourceConfig{
+		p.key.ref.Dir = mux.ToSend
+		p.source = kind.newSource(t, ch, SourceConfig{
 			ID: newRefID(), Name: refName, Logger: t.log, travelled: travelled{drops: &t.refs.dropped},
-		}).Abort(errGoneHome)
+		})
 	}
+	p.abort(errGoneHome)
+	// Whoever it is passed on to gets one that is gone, too.
+	t.refs.mu.Lock()
+	t.refs.byChan[p.id] = p
+	t.refs.mu.Unlock()
+	runtime.SetFinalizer(o, func(o *object) { t.keeper.handBack(p, o) })
+	t.keeper.start()
 	return ch.Convert(typ), nil
 }
