@@ -190,7 +190,7 @@ type road[T any] struct {
 func newRoad[T any](from, to *land) *road[T] {
 	t := from.g.t
 	w := writer[T](t)
-	out, in := make(chan T, 1), make(chan T, 1)
+	out, in := make(chan T, 1), make(chan T, 4)
 	r := &road[T]{t: t, out: out, in: in}
 	log := slog.New(from.g.log)
 	r.src = NewSource(from.table, out, w, SourceConfig{ID: newID(), Name: "jobs", Logger: log})
