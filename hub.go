@@ -62,9 +62,15 @@ func nodeName(s *mux.Session) string {
 	return r.info.ID.String()
 }
 
+// supported says whether this Go's channels are what chanref takes them for.
+var supported = chanref.Supported
+
 // newHub makes a hub. before, if not nil, is called when its table is there
 // and no peer can ask it yet.
 func newHub(cfg peer.Config, changed func(), before func(*chanref.Table) error) (*hub, error) {
+	if err := supported(); err != nil {
+		return nil, err
+	}
 	h := &hub{
 		log:      cfg.Logger,
 		sessions: make(map[peer.NodeID]*remote),

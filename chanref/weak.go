@@ -8,7 +8,8 @@ import (
 
 // A channel value is a pointer to the runtime's channel object. This file is
 // the only one that uses that: it lets a channel be held weakly, so that what
-// is left of an ended channel goes when the program drops it, and found again.
+// is left of an ended channel goes when the program drops it, and found again. Supported
+// looks whether that is still so.
 
 // object stands for the runtime's channel object; only its address matters.
 type object struct{ _ uintptr }
