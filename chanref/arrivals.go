@@ -20,8 +20,8 @@ type heldKey struct {
 type heldRef struct {
 	key     heldKey
 	count   uint64
-	pending int // references that no proxy has claimed yet
-	proxies map[*proxy]struct{}
+	pending int      // references that no proxy has claimed yet
+	proxies []*proxy // few: one for each type that the channel came as
 	bytes   int
 	gone    bool // the peer has said that the channel is no more
 }
@@ -71,7 +71,7 @@ func (t *Table) arrived(key heldKey) (*heldRef, error) {
 		if t.refs.count[key.s] >= t.maxHeld {
 			return nil, fmt.Errorf("more than %d channels were sent and not released", t.maxHeld)
 		}
-		h = &heldRef{key: key, proxies: make(map[*proxy]struct{}, 1)}
+		h = &heldRef{key: key}
 		t.refs.held[key] = h
 		t.refs.made++
 		t.refs.count[key.s]++

@@ -18,7 +18,7 @@ type arrived struct {
 	// closes ends it.
 	travelled bool
 	borrowed  bool               // the channel is the program's: only what a sender closed is closed
-	hidden    bool               // the channel's Ending is another one
+	hidden    bool               // who made it tells of the channel's end
 	enter     func(*mux.In) bool // may wait until a sender may begin; false: never. nil: at once
 	gone      func()             // the last stream was ended by its sender, which has not closed
 	over      func(err error)    // the channel was closed by a sender (nil), or by the program

@@ -71,6 +71,9 @@ func (s *Source[T]) giveDelivery(l *lane[T]) {
 			}
 		}
 	}
+	if s.waiting == nil {
+		s.waiting = make(map[uint64]*delivery[T])
+	}
 	s.waiting[s.seq] = d
 	s.give(l, item[T]{v: d.v, seq: s.seq})
 	if d.pending == 0 && s.waiting[s.seq] == d { // it could be sent, and nobody is waited for

@@ -33,6 +33,8 @@ type conduit[T any] interface {
 // strong one keeps it alive, a weak one does not.
 type grip[T any] interface {
 	conduit() conduit[T] // nil once the channel was collected
+	// held is how many values lie in the channel; ok is false once it was collected.
+	held() (n int, ok bool)
 	// again is the channel's conduit where it was collected, and handed back as o.
 	again(o *object) conduit[T]
 }
@@ -57,6 +59,7 @@ type decoder[T any] interface {
 type chanOf[T any] struct{ c chan T }
 
 func (c chanOf[T]) conduit() conduit[T]        { return c }
+func (c chanOf[T]) held() (int, bool)          { return len(c.c), true }
 func (c chanOf[T]) again(o *object) conduit[T] { return chanOfObject[T](o) }
 
 func chanOfObject[T any](o *object) chanOf[T] { return chanOf[T]{*(*chan T)(unsafe.Pointer(&o))} }
@@ -112,6 +115,7 @@ func (c chanOf[T]) weakly() grip[T] { return weakOf[T]{weak.Make(objectOf(c.c))}
 type boxedChan struct{ v reflect.Value }
 
 func (c *boxedChan) conduit() conduit[reflect.Value]        { return c }
+func (c *boxedChan) held() (int, bool)                      { return c.v.Len(), true }
 func (c *boxedChan) again(o *object) conduit[reflect.Value] { return &boxedChan{chanAt(o, c.v.Type())} }
 
 func (c *boxedChan) tryRecv() (v reflect.Value, got, closed bool) {

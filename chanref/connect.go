@@ -92,6 +92,9 @@ func (s *Source[T]) refuse(o *outlet[T], r mux.Refuse) {
 	if len(s.refused) >= maxRefusals {
 		clear(s.refused)
 	}
+	if s.refused == nil {
+		s.refused = make(map[mux.Target]*refusal)
+	}
 	typ, why, _ := strings.Cut(r.Text, "\n")
 	s.refused[o.target] = &refusal{session: o.session, node: o.node, code: r.Code, typ: typ, why: why}
 	if r.Code == mux.CodeType {

@@ -56,7 +56,10 @@ func (t *Table) exportOf(o *object, elem reflect.Type, dir mux.Direction, p *pro
 	if own == nil {
 		own = &ownChan{id: id, typ: reflect.ChanOf(reflect.BothDir, elem)}
 		t.refs.own[id] = own
-		runtime.AddCleanup(o, func(own *ownChan) { t.keeper.collected(own) }, own)
+		runtime.AddCleanup(o, func(own *ownChan) {
+			unindex(own.id)
+			t.keeper.collected(own)
+		}, own)
 	}
 	e := own.of(dir)
 	if e != nil && !e.dead {
@@ -129,11 +132,7 @@ func (c *ownChan) tell(t *Table) {
 	if c.ending != nil {
 		return
 	}
-	o := c.id.Value()
-	if o == nil {
-		return
-	}
-	e := passing(o)
+	e, _ := passing(c.id)
 	if e == nil {
 		return
 	}

@@ -3,6 +3,7 @@ package chanref
 import (
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 	"weak"
 
@@ -24,8 +25,18 @@ type family interface {
 }
 
 // typed are the families of types that the program has named to us; what others
-// there are work by reflection.
-var typed sync.Map // reflect.Type -> family
+// there are work by reflection. Of those, boxed has some: a peer may have us meet any number.
+var (
+	typed sync.Map // reflect.Type -> family
+	boxed struct {
+		sync.Map // reflect.Type -> family
+		left     atomic.Int64
+	}
+)
+
+const maxBoxed = 1024
+
+func init() { boxed.left.Store(maxBoxed) }
 
 // Know makes channels of T inside values as fast as a Sender's. Others work too.
 func Know[T any](w *codec.Writer[T]) {
@@ -40,11 +51,19 @@ func familyOf(t reflect.Type) (family, error) {
 	if f, ok := typed.Load(t); ok {
 		return f.(family), nil
 	}
+	if f, ok := boxed.Load(t); ok {
+		return f.(family), nil
+	}
 	w, err := codec.NewValueWriter(t)
 	if err != nil {
 		return nil, err
 	}
-	return &boxedFamily{t, w}, nil
+	f := &boxedFamily{typ: t, both: reflect.ChanOf(reflect.BothDir, t), w: w}
+	f.elements = f.makeElements()
+	if boxed.left.Add(-1) >= 0 {
+		boxed.Store(t, f)
+	}
+	return f, nil
 }
 
 type typedFamily[T any] struct{ w *codec.Writer[T] }
@@ -70,38 +89,41 @@ func (f typedFamily[T]) newSink(t *Table, ch reflect.Value, cfg SinkConfig) refS
 
 // boxedFamily is the family of a type that only reflect knows.
 type boxedFamily struct {
-	typ reflect.Type
-	w   *codec.ValueWriter
+	typ, both reflect.Type // of elements, and of channels of them
+	w         *codec.ValueWriter
+	elements  elements[reflect.Value]
 }
 
-func (f *boxedFamily) elem() reflect.Type { return f.typ }
-
-func (f *boxedFamily) makeChan(size int) reflect.Value {
-	return reflect.MakeChan(reflect.ChanOf(reflect.BothDir, f.typ), size)
-}
-
-// both is ch as one to send on and to receive from.
-func (f *boxedFamily) both(ch reflect.Value) (reflect.Value, *object) {
-	o := objectIn(ch)
-	return chanAt(o, reflect.ChanOf(reflect.BothDir, f.typ)), o
-}
-
-func (f *boxedFamily) newSource(t *Table, ch reflect.Value, cfg SourceConfig) refSource {
-	v, o := f.both(ch)
-	return newSource(t, grip[reflect.Value](weakBoxed{weak.Make(o), v.Type()}), conduit[reflect.Value](&boxedChan{v}), o, f.w, cfg)
-}
-
-func (f *boxedFamily) newSink(t *Table, ch reflect.Value, cfg SinkConfig) refSink {
-	v, o := f.both(ch)
+func (f *boxedFamily) makeElements() elements[reflect.Value] {
 	bits := newBits(f.typ)
 	at := func(v *reflect.Value) unsafe.Pointer {
 		p := reflect.New(f.typ)
 		p.Elem().Set(*v)
 		return p.UnsafePointer()
 	}
-	return newSink(t, grip[reflect.Value](weakBoxed{weak.Make(o), v.Type()}), conduit[reflect.Value](&boxedChan{v}), o, elements[reflect.Value]{
+	return elements[reflect.Value]{
 		writer: f.w,
 		reader: func(from *codec.Schema) (decoder[reflect.Value], error) { return codec.NewValueReader(from, f.typ) },
 		same:   func(x, y *reflect.Value) bool { return x.IsValid() && y.IsValid() && bits.same(at(x), at(y)) },
-	}, cfg)
+	}
+}
+
+func (f *boxedFamily) elem() reflect.Type { return f.typ }
+
+func (f *boxedFamily) makeChan(size int) reflect.Value { return reflect.MakeChan(f.both, size) }
+
+// open is ch as one to send on and to receive from.
+func (f *boxedFamily) open(ch reflect.Value) (*object, grip[reflect.Value], conduit[reflect.Value]) {
+	o := objectIn(ch)
+	return o, weakBoxed{weak.Make(o), f.both}, &boxedChan{chanAt(o, f.both)}
+}
+
+func (f *boxedFamily) newSource(t *Table, ch reflect.Value, cfg SourceConfig) refSource {
+	o, g, c := f.open(ch)
+	return newSource(t, g, c, o, f.w, cfg)
+}
+
+func (f *boxedFamily) newSink(t *Table, ch reflect.Value, cfg SinkConfig) refSink {
+	o, g, c := f.open(ch)
+	return newSink(t, g, c, o, f.elements, cfg)
 }

@@ -11,9 +11,9 @@ import (
 // An Ending tells how a channel that this package feeds or empties ends. It
 // does not keep the channel alive.
 type Ending struct {
-	done chan struct{}
-
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex    // guards what follows
+	done  chan struct{} // made when it is first asked for
+	ended bool
 	err   error
 	flush func(context.Context) error // nil for a channel to receive from, and after the end
 
@@ -23,9 +23,7 @@ type Ending struct {
 	passing bool // it may travel again: then another Ending takes the place of this one
 }
 
-func newEnding(flush func(context.Context) error) *Ending {
-	return &Ending{done: make(chan struct{}), flush: flush}
-}
+func newEnding(flush func(context.Context) error) *Ending { return &Ending{flush: flush} }
 
 // Home is the node where the channel lives; ok is false for one that did not travel.
 func (e *Ending) Home() (n Node, ok bool) {
@@ -57,16 +55,23 @@ func (e *Ending) of(home func() Node, release func()) {
 }
 
 func (e *Ending) open() bool {
-	select {
-	case <-e.done:
-		return false
-	default:
-		return true
-	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return !e.ended
 }
 
 // Done is closed when nothing more passes through the channel.
-func (e *Ending) Done() <-chan struct{} { return e.done }
+func (e *Ending) Done() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.done == nil {
+		e.done = make(chan struct{})
+		if e.ended {
+			close(e.done)
+		}
+	}
+	return e.done
+}
 
 // Err is why; nil until Done is closed, and for a channel to receive from also
 // after it when it was closed in good order.
@@ -93,8 +98,11 @@ func (e *Ending) Flush(ctx context.Context) error {
 func (e *Ending) end(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.open() { // two nodes of one process may both have given the channel away
-		e.err, e.flush = err, nil
+	if e.ended { // two nodes of one process may both have given the channel away
+		return
+	}
+	e.ended, e.err, e.flush = true, err, nil
+	if e.done != nil {
 		close(e.done)
 	}
 }
@@ -102,9 +110,7 @@ func (e *Ending) end(err error) {
 // endings finds the Ending of a channel by the channel itself. It is the only
 // state of the process here: a channel says nothing of the node it belongs to.
 // Entries go when their channel is collected.
-var endings endingIndex
-
-type endingIndex struct {
+var endings struct {
 	mu   sync.Mutex
 	byID map[identity]*Ending
 }
@@ -112,45 +118,54 @@ type endingIndex struct {
 // index makes the channel whose object is p findable.
 func index(p *object, e *Ending) {
 	key := weak.Make(p)
-	endings.mu.Lock()
-	defer endings.mu.Unlock()
-	endings.put(p, key, e)
+	if indexed(key, e) {
+		runtime.AddCleanup(p, unindex, key)
+	}
+	runtime.KeepAlive(p)
 }
 
-// put is index for who holds the lock.
-func (x *endingIndex) put(p *object, key identity, e *Ending) {
-	if x.byID == nil {
-		x.byID = make(map[identity]*Ending)
+// indexed is index where somebody else sees to it that unindex is called. It says whether the
+// channel was not there before.
+func indexed(key identity, e *Ending) (first bool) {
+	endings.mu.Lock()
+	defer endings.mu.Unlock()
+	return putEnding(key, e)
+}
+
+// putEnding is indexed for who holds endings.mu.
+func putEnding(key identity, e *Ending) (first bool) {
+	if endings.byID == nil {
+		endings.byID = make(map[identity]*Ending)
 	}
-	known := x.byID[key] != nil
-	x.byID[key] = e
-	if known {
-		return
-	}
-	runtime.AddCleanup(p, func(key identity) {
-		endings.mu.Lock()
-		delete(endings.byID, key)
-		endings.mu.Unlock()
-	}, key)
+	first = endings.byID[key] == nil
+	endings.byID[key] = e
+	return first
+}
+
+// unindex forgets a channel that was collected.
+func unindex(key identity) {
+	endings.mu.Lock()
+	delete(endings.byID, key)
+	endings.mu.Unlock()
 }
 
 // passing is the Ending of a channel of the program's that others hold, or may come to hold:
 // the one that is there, as long as it is open, and else a new one. It is nil for the
-// channel of a source or sink, which has one of its own.
-func passing(p *object) *Ending {
-	key := weak.Make(p)
+// channel of a source or sink, which has one of its own. Who calls it sees to it that
+// unindex is called; first says that nobody has before.
+func passing(key identity) (e *Ending, first bool) {
 	endings.mu.Lock()
 	defer endings.mu.Unlock()
-	e := endings.byID[key]
+	e = endings.byID[key]
 	switch {
 	case e != nil && !e.passing:
-		return nil
-	case e == nil || !e.open():
-		e = newEnding(nil)
-		e.passing = true
-		endings.put(p, key, e)
+		return nil, false
+	case e != nil && e.open():
+		return e, false
 	}
-	return e
+	e = newEnding(nil)
+	e.passing = true
+	return e, putEnding(key, e)
 }
 
 // EndingOf is the Ending of a channel, whatever its type and direction; nil
@@ -173,7 +188,11 @@ func EndingOf(ch any) (e *Ending, ok bool) {
 func PendingEnding(ch any) *Ending {
 	e, ok := EndingOf(ch)
 	if e == nil && ok {
-		e = passing(objectIn(reflect.ValueOf(ch)))
+		p := objectIn(reflect.ValueOf(ch))
+		key, first := weak.Make(p), false
+		if e, first = passing(key); first {
+			runtime.AddCleanup(p, unindex, key)
+		}
 		runtime.KeepAlive(ch)
 	}
 	return e

@@ -21,7 +21,7 @@ type travelled struct {
 	naps, asleep bool
 	borrowed     bool           // the channel is the program's: it is not emptied after the end
 	whyClosed    func() error   // nil, or an error when the channel was not closed in good order; may be nil
-	hidden       bool           // the channel's Ending is another one
+	hidden       bool           // who made it tells of the channel's end
 	used         *atomic.Bool   // set with each value; may be nil
 	drops        *atomic.Uint64 // counts what is dropped, with that of others; may be nil
 	napping      func()         // called when the goroutine goes; may be nil
@@ -83,14 +83,18 @@ func (s *Source[T]) opening() mux.Open { return s.open() }
 
 // rouse starts the goroutine again, if it is away. s.mu is held.
 func (s *Source[T]) rouse() {
-	if !s.napping || s.ended {
-		return
+	if s.napping && !s.ended {
+		s.wakeUp()
+		go s.run()
 	}
+}
+
+// wakeUp makes its caller, or who that starts, the source's goroutine. s.mu is held.
+func (s *Source[T]) wakeUp() {
 	s.napping = false
 	s.cfg.use()            // so that it is sent to nap again
 	s.c = s.grip.conduit() // nil: it was collected, and will be handed back
 	s.table.start()
-	go s.run()
 }
 
 // wants asks for a stream where a lone source needs one, and gives one back that
@@ -167,12 +171,20 @@ func (s *Source[T]) peek() bool {
 
 func (s *Source[T]) handBack(o *object) {
 	c := s.grip.again(o)
-	s.call(func() {
+	end := func() {
 		s.c = c
 		if !s.stopping {
 			s.stopping, s.stopAt = true, s.fromC+s.held()
 		}
-	})
+	}
+	// Nobody else has the channel: what is not in it now will not come.
+	if c.len() == 0 {
+		if _, _, closed := c.tryRecv(); !closed { // a close must be told
+			s.callBriefly(end)
+			return
+		}
+	}
+	s.call(end)
 }
 
 func (s *Source[T]) number(ask chan<- uint64) (n uint64, ok bool) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 	"weak"
@@ -37,7 +38,7 @@ type proxy struct {
 	resting bool        // it was told to nap
 
 	// Guarded by t.refs.mu.
-	held   map[*heldRef]struct{}
+	held   []*heldRef   // few: one for each way by which the channel came
 	relay  *heldRef     // through whom, when the home can't be reached straight
 	route  *mux.Session // over which its values go; nil: that is not decided
 	target mux.ID       // the channel's ID at the other side of route
@@ -75,7 +76,7 @@ func (t *Table) proxyFor(s *mux.Session, x *arrival, home Node, ref mux.Ref, typ
 	if err != nil {
 		return reflect.Value{}, err
 	}
-	p := &proxy{t: t, key: key, home: home, kind: kind, held: make(map[*heldRef]struct{}, 1)}
+	p := &proxy{t: t, key: key, home: home, kind: kind}
 	p.size = t.sizeOf(x, typ.Elem())
 	ch := p.make()
 	t.refs.mu.Lock()
@@ -133,25 +134,32 @@ func (p *proxy) make() reflect.Value {
 	ch := p.kind.makeChan(p.size)
 	o := objectIn(ch)
 	p.id, p.idle = weak.Make(o), time.Now()
+	var e *Ending
 	if p.key.ref.Dir == mux.ToSend {
 		p.source = p.kind.newSource(t, ch, SourceConfig{
 			ID: newRefID(), Name: refName, Ahead: true, AtMostOnce: true, Logger: t.log,
 			Refused: func(r mux.Refuse) { p.abort(endError(p.home.Name, r)) },
 			Ended:   p.over,
 			travelled: travelled{
-				lone: true, want: p.want, naps: true, used: &p.used, drops: &t.refs.dropped,
+				lone: true, hidden: true, want: p.want, naps: true, used: &p.used, drops: &t.refs.dropped,
 				napping: func() { t.keeper.napping(p) },
 			},
 		})
-		p.source.Ending().of(p.where, p.source.Close)
+		e = p.source.Ending()
+		e.of(p.where, p.source.Close)
 	} else {
 		p.sink = p.kind.newSink(t, ch, SinkConfig{
 			ID: newRefID(), Name: refName, KeepOpen: true, Logger: t.log, Ended: p.over,
-			arrived: arrived{travelled: true, gone: func() { p.abort(errGoneHome) }},
+			arrived: arrived{travelled: true, hidden: true, gone: func() { p.abort(errGoneHome) }},
 		})
-		p.sink.Ending().of(p.where, func() { p.sink.End(ErrClosed) })
+		e = p.sink.Ending()
+		e.of(p.where, func() { p.sink.End(ErrClosed) })
 	}
-	runtime.SetFinalizer(o, func(o *object) { t.keeper.handBack(p, o) })
+	runtime.SetFinalizer(o, func(o *object) {
+		unindex(p.id)
+		t.keeper.handBack(p, o)
+	})
+	indexed(p.id, e)
 	return ch
 }
 
@@ -161,10 +169,10 @@ func (p *proxy) where() Node { return p.home }
 // passed on. refs.making is held.
 func (p *proxy) again() (*proxy, reflect.Value) {
 	t := p.t
-	q := &proxy{t: t, key: p.key, home: p.home, kind: p.kind, size: p.size, held: make(map[*heldRef]struct{}, 1)}
+	q := &proxy{t: t, key: p.key, home: p.home, kind: p.kind, size: p.size}
 	ch := q.make()
 	t.refs.mu.Lock()
-	for h := range p.held {
+	for _, h := range p.held {
 		q.take(h)
 	}
 	t.refs.byChan[q.id] = q
@@ -181,11 +189,11 @@ func (p *proxy) again() (*proxy, reflect.Value) {
 // needs only that one: two nodes that pass a channel to each other would keep it for each other
 // else. refs.mu is held.
 func (p *proxy) take(h *heldRef) {
-	if p.ended || p.route != nil && h.key != (heldKey{p.route, mux.Ref{Channel: p.target, Dir: p.key.ref.Dir}}) {
+	if p.ended || slices.Contains(p.held, h) || p.route != nil && h.key != (heldKey{p.route, mux.Ref{Channel: p.target, Dir: p.key.ref.Dir}}) {
 		return
 	}
-	h.proxies[p] = struct{}{}
-	p.held[h] = struct{}{}
+	h.proxies = append(h.proxies, p)
+	p.held = append(p.held, h)
 }
 
 // decide says which way p's values go; the returned function acts on it. refs.mu is
@@ -307,13 +315,14 @@ func (p *proxy) dropOthers() {
 // drop has p need those of its references no more that which is true for. refs.mu
 // is held.
 func (p *proxy) drop(which func(*heldRef) bool) {
-	for h := range p.held {
-		if which(h) {
-			delete(p.held, h)
-			delete(h.proxies, p)
-			p.t.free(h)
+	p.held = slices.DeleteFunc(p.held, func(h *heldRef) bool {
+		if !which(h) {
+			return false
 		}
-	}
+		h.proxies = slices.DeleteFunc(h.proxies, func(q *proxy) bool { return q == p })
+		p.t.free(h)
+		return true
+	})
 }
 
 // abort ends p: what it holds is dropped, and counted.

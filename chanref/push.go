@@ -1,6 +1,7 @@
 package chanref
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -16,10 +17,7 @@ var errGone = errors.New("the stream is gone")
 
 // serve is one stream's goroutine, from its OPEN on.
 func (s *Sink[T]) serve(in *mux.In) {
-	schema, err := codec.ParseSchema(in.Open().Schema)
-	if err == nil && schema.Hash() != in.Open().Hash {
-		err = errors.New("a schema with the hash of another")
-	}
+	schema, err := s.schemaOf(in.Open())
 	if err != nil {
 		in.Session().Close(&ProtocolError{Channel: label(s.cfg.Name), Err: err})
 		in.Refuse(mux.CodeProtocol, err.Error())
@@ -61,6 +59,18 @@ func (s *Sink[T]) serve(in *mux.In) {
 			"node", s.table.nodeName(in.Session()), "reason", err)
 	}
 	s.leave(u, clean)
+}
+
+// schemaOf is the schema of what a sender sends; most send what is received here.
+func (s *Sink[T]) schemaOf(o *mux.Open) (*codec.Schema, error) {
+	if own := s.writer.Schema(); own.Hash() == o.Hash && bytes.Equal(own.Bytes(), o.Schema) {
+		return own, nil
+	}
+	schema, err := codec.ParseSchema(o.Schema)
+	if err == nil && schema.Hash() != o.Hash {
+		err = errors.New("a schema with the hash of another")
+	}
+	return schema, err
 }
 
 // reasonOf is why two types don't fit, without the types.

@@ -299,7 +299,7 @@ func (t *Table) Gone(s *mux.Session, rs []mux.Ref) {
 		var all []*proxy
 		if h := t.refs.held[heldKey{s, ref}]; h != nil {
 			h.gone = true
-			for p := range h.proxies {
+			for _, p := range h.proxies {
 				switch {
 				case p.route == s:
 					all = append(all, p)

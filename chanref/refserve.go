@@ -94,8 +94,8 @@ func (t *Table) lost(s *mux.Session) {
 			continue
 		}
 		delete(r.held, key)
-		for p := range h.proxies {
-			delete(p.held, h)
+		for _, p := range h.proxies {
+			p.held = slices.DeleteFunc(p.held, func(o *heldRef) bool { return o == h })
 			if p.route == s {
 				cut = append(cut, p)
 			}

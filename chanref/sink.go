@@ -335,8 +335,8 @@ func empty[T any](c conduit[T]) (held []T) {
 // held is how many values lie in the channel. Once it was collected nobody takes
 // any more: it is more than there can be then.
 func (s *Sink[T]) held() uint64 {
-	if c := s.grip.conduit(); c != nil {
-		return uint64(c.len())
+	if n, ok := s.grip.held(); ok {
+		return uint64(n)
 	}
 	return math.MaxUint64
 }

@@ -97,10 +97,8 @@ func newSource[T any](t *Table, g grip[T], c conduit[T], o *object, w encoder[T]
 	s := &Source[T]{
 		cfg: cfg, table: t, grip: g, c: c, writer: w,
 		hash: schema.Hash(), schema: schema.Bytes(), text: schema.String(),
-		wake:    make(chan struct{}, 1),
-		waiting: make(map[uint64]*delivery[T]),
-		refused: make(map[mux.Target]*refusal),
-		d:       dispatch[T]{broadcast: cfg.Broadcast, atMostOnce: cfg.AtMostOnce},
+		wake: make(chan struct{}, 1),
+		d:    dispatch[T]{broadcast: cfg.Broadcast, atMostOnce: cfg.AtMostOnce},
 	}
 	s.ending = newEnding(s.Flush)
 	if !cfg.hidden {
@@ -109,7 +107,9 @@ func newSource[T any](t *Table, g grip[T], c conduit[T], o *object, w encoder[T]
 	if schema.Channels() {
 		s.env.Chan = s.refer
 	}
-	s.env.Met = func(m *codec.Schema) { s.met = append(s.met, m) }
+	if schema.Channels() { // it has an any, or channels
+		s.env.Met = func(m *codec.Schema) { s.met = append(s.met, m) }
+	}
 	s.d.resolve = s.resolve
 	if cfg.asleep {
 		s.c, s.napping = nil, true
@@ -176,6 +176,21 @@ func (s *Source[T]) hear() {
 	if len(told) > 0 || len(calls) > 0 {
 		s.answer()
 	}
+}
+
+// callBriefly is call where the source has nothing left to wait for once f has run: when its
+// goroutine is away it is not started for that.
+func (s *Source[T]) callBriefly(f func()) {
+	s.mu.Lock()
+	if s.ended || !s.napping {
+		s.mu.Unlock()
+		s.call(f)
+		return
+	}
+	s.calls = append(s.calls, f)
+	s.wakeUp()
+	s.mu.Unlock()
+	s.run()
 }
 
 // call has f run on the source's goroutine; false when that has ended.

@@ -187,7 +187,7 @@ func (s *Source[T]) Close() {
 
 // Abort ends the source at once. What is on its way is dropped and counted.
 func (s *Source[T]) Abort(err error) {
-	s.call(func() {
+	s.callBriefly(func() {
 		if s.aborted == nil {
 			s.aborted = err
 		}

@@ -23,9 +23,22 @@ func objectOf[T any](c chan T) *object { return *(**object)(unsafe.Pointer(&c)) 
 // objectIn is the channel in v, which is of a channel type and not nil.
 func objectIn(v reflect.Value) *object { return (*object)(v.UnsafePointer()) }
 
-// chanAt is the channel of which o is the object, as a value of type t.
+// chanAt is the channel of which o is the object, as a value of type t. In an interface a
+// channel is the second word: nothing is allocated.
 func chanAt(o *object, t reflect.Type) reflect.Value {
-	return reflect.NewAt(t, unsafe.Pointer(&o)).Elem()
+	c := reflect.Zero(t).Interface()
+	(*[2]unsafe.Pointer)(unsafe.Pointer(&c))[1] = unsafe.Pointer(o)
+	return reflect.ValueOf(c)
+}
+
+// held is how many values lie in a channel, whatever its type; ok is false once it was
+// collected.
+func held(id identity) (n int, ok bool) {
+	o := id.Value()
+	if o == nil {
+		return 0, false
+	}
+	return len(chanOfObject[struct{}](o).c), true
 }
 
 // weakOf is a weak grip on a channel of element type T.
@@ -38,6 +51,8 @@ func (w weakOf[T]) conduit() conduit[T] {
 	}
 	return chanOfObject[T](o)
 }
+
+func (w weakOf[T]) held() (n int, ok bool) { return held(w.id) }
 
 func (w weakOf[T]) again(o *object) conduit[T] { return chanOfObject[T](o) }
 
@@ -54,5 +69,7 @@ func (w weakBoxed) conduit() conduit[reflect.Value] {
 	}
 	return w.again(o)
 }
+
+func (w weakBoxed) held() (n int, ok bool) { return held(w.id) }
 
 func (w weakBoxed) again(o *object) conduit[reflect.Value] { return &boxedChan{chanAt(o, w.typ)} }
