@@ -5,10 +5,15 @@ import (
 	"time"
 )
 
-// Bounds of how often an ended channel is looked at.
+// Bounds of how often an ended channel is looked at. Whoever looks at a channel while the
+// garbage collector marks keeps it for that cycle: so one on which nobody sends any more is
+// looked at more and more seldom.
 const (
 	drainFirst = time.Millisecond
-	drainLast  = 100 * time.Millisecond
+	drainLast  = 100 * time.Millisecond // while somebody has sent in the last seconds
+	drainIdle  = 2 * time.Second
+	drainShare = 32                    // of the time since then
+	sweepEach  = 200 * time.Nanosecond // between two sweeps, for each of the channels
 
 	// drainBurst is how many values are taken at a time, however many senders
 	// there are: nobody shall wait for their end.
@@ -31,6 +36,7 @@ type drained struct {
 	look     func() (took int, over bool)
 	interval time.Duration
 	at       time.Time
+	took     time.Time // when something was taken last
 }
 
 // drainOf is the channel that g holds, whose values count is called for. One with a buffer is
@@ -76,16 +82,18 @@ func (d *drains) add(e *drained) {
 // next looks at e, and says whether that was the last time.
 func (e *drained) next(now time.Time) (over bool) {
 	took, over := e.look()
-	if e.interval = min(max(2*e.interval, drainFirst), drainLast); took > 0 {
-		e.interval = drainFirst
+	if took > 0 || e.took.IsZero() {
+		e.interval, e.took = 0, now
 	}
+	most := min(max(drainLast, now.Sub(e.took)/drainShare), drainIdle)
+	e.interval = min(max(2*e.interval, drainFirst), most)
 	e.at = now.Add(e.interval)
 	return over
 }
 
 // schedule has sweep come at a time, or sooner if that is due. d.mu is held.
 func (d *drains) schedule(at time.Time) {
-	wait := max(time.Until(at), drainFirst)
+	wait := max(time.Until(at), drainFirst, time.Duration(len(d.all))*sweepEach)
 	if d.timer == nil {
 		d.timer = time.AfterFunc(wait, d.sweep)
 	} else {
@@ -98,6 +106,11 @@ func (d *drains) sweep() {
 	now := time.Now()
 	d.mu.Lock()
 	if d.looking {
+		d.mu.Unlock()
+		return
+	}
+	if nudge.marking.Load() {
+		d.schedule(now.Add(keepFirst))
 		d.mu.Unlock()
 		return
 	}

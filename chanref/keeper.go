@@ -3,6 +3,7 @@ package chanref
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/matveynator/netchan/mux"
@@ -189,6 +190,9 @@ func (t *Table) dropOwn(c *ownChan) {
 // peek looks at those that nap, if it is time, and wakes those that have
 // something to do.
 func (k *keeper) peek(now time.Time) (woke bool) {
+	if nudge.marking.Load() {
+		return false
+	}
 	k.mu.Lock()
 	naps := k.naps
 	k.naps = nil
@@ -235,6 +239,7 @@ func (k *keeper) scan(now time.Time) {
 		}
 	}
 	many, made, crowded := false, r.made, len(r.crowd) > 0
+	many = len(r.byChan) >= k.t.maxRefs/2
 	for _, n := range r.load {
 		many = many || n >= k.t.maxRefs/2
 	}
@@ -279,8 +284,9 @@ const (
 var nudge nudger
 
 type nudger struct {
-	mu   sync.Mutex
-	next time.Time
+	mu      sync.Mutex
+	next    time.Time
+	marking atomic.Bool // nobody looks at channels meanwhile: it would keep them
 }
 
 // nudgeShare bounds what it may take: one part in so many of the time.
@@ -293,7 +299,9 @@ func (n *nudger) collect() {
 	if start.Before(n.next) {
 		return
 	}
+	n.marking.Store(true)
 	runtime.GC()
+	n.marking.Store(false)
 	end := time.Now()
 	n.next = end.Add(max(keepLast, nudgeShare*end.Sub(start)))
 }

@@ -10,6 +10,8 @@ import (
 const (
 	tickFirst = time.Millisecond
 	tickLast  = 32 * time.Millisecond
+	tickIdle  = 500 * time.Millisecond // where nothing has moved for long
+	tickShare = 64                     // of that time
 )
 
 // ticker looks at the sinks that wait for their program. Its goroutine is
@@ -32,6 +34,7 @@ type looking struct {
 	looker   looker
 	at       time.Time
 	interval time.Duration
+	moved    time.Time
 }
 
 func (t *ticker) init(owner *sync.WaitGroup) {
@@ -45,7 +48,8 @@ func (t *ticker) add(l looker) {
 	if t.closed {
 		return
 	}
-	t.lookers = append(t.lookers, &looking{looker: l, at: time.Now().Add(tickFirst), interval: tickFirst})
+	now := time.Now()
+	t.lookers = append(t.lookers, &looking{looker: l, at: now.Add(tickFirst), interval: tickFirst, moved: now})
 	if !t.running {
 		t.running = true
 		t.owner.Add(1)
@@ -97,16 +101,24 @@ func (t *ticker) run() {
 		t.lookers = waiting
 		t.mu.Unlock()
 
+		if nudge.marking.Load() { // looking would keep what nobody else has
+			t.mu.Lock()
+			if !t.closed {
+				t.lookers = append(t.lookers, due...)
+			}
+			t.mu.Unlock()
+			due, next = due[:0], now.Add(tickLast)
+		}
 		again := due[:0]
 		for _, l := range due {
 			moved, more := l.looker.look()
 			if !more {
 				continue
 			}
-			l.interval = min(2*l.interval, tickLast)
 			if moved {
-				l.interval = tickFirst
+				l.interval, l.moved = tickFirst/2, now
 			}
+			l.interval = min(2*l.interval, max(tickLast, min(now.Sub(l.moved)/tickShare, tickIdle)))
 			if l.at = now.Add(l.interval); l.at.Before(next) {
 				next = l.at
 			}
