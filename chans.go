@@ -9,9 +9,23 @@ import (
 )
 
 // Done returns a channel that is closed when nothing can pass through ch any
-// more: for the C of a Sender or Receiver and for what Listen and Dial return,
-// at its end. It stays open for a channel that is none of these, and is nil for
-// a nil channel and for what is no channel.
+// more. It does not block, and ch may be of any channel type. When that is:
+//
+//   - the C of a Sender or Receiver, and what Listen and Dial return: at its end.
+//   - a channel to send on that came in a value: when it was closed or released here, and
+//     all that was sent on it has been taken; when the channel was closed or dropped at its
+//     home; and when its home's node is lost.
+//   - a channel to receive from that came in a value: when it was closed at its home, and all
+//     values are here (some may still be in ch); when it was released, or passed on to
+//     another node; and when its home's node is lost.
+//   - a channel of this node that went out in a value: when nobody elsewhere has it any more,
+//     whether it was dropped there or with its node, or when it was closed, here (that shows
+//     with the next value that comes) or elsewhere. A value on its way counts as having it. When
+//     it goes out again after that, it begins anew: ask again.
+//
+// For any other channel it stays open, also for one that goes out in a value later: ask
+// when that value has left, as Deliver tells. It is nil for a nil channel and for what is no
+// channel.
 func Done(ch any) <-chan struct{} {
 	if e := chanref.PendingEnding(ch); e != nil {
 		return e.Done()
@@ -19,9 +33,15 @@ func Done(ch any) <-chan struct{} {
 	return nil
 }
 
-// Err says why Done(ch) is closed; nil while it is not. For a channel to send
-// on it is then never nil, ErrClosed after a clean end; for one to receive from
-// it is nil when that was closed in good order.
+// Err says why Done(ch) is closed; nil while it is not. It does not block.
+//
+// For a channel to send on it is then never nil: ErrClosed after a close or Release here, and
+// what matches ErrClosed where the channel was closed or dropped at its home. For one to
+// receive from it is nil when that was closed in good order, and matches ErrClosed after a
+// Release, and when it was passed on. For a channel of this node that went out it matches
+// ErrClosed when nobody has it any more. Where a node was lost, it matches ErrPeerLost, and
+// errors.As finds the *PeerLostError that says which; where types turned out not to fit,
+// ErrTypeMismatch.
 func Err(ch any) error {
 	if e, _ := chanref.EndingOf(ch); e != nil {
 		return public(e.Err())
@@ -30,8 +50,17 @@ func Err(ch any) error {
 }
 
 // Flush returns nil when all values sent on ch before the call are
-// acknowledged, as Sender.Flush does. ch is a Sender's C or a channel to send on
-// from Listen or Dial; any other one has nothing to wait for.
+// acknowledged, as Sender.Flush does: it blocks until then, or until ctx ends. ch is
+//
+//   - a Sender's C, or a channel to send on from Listen or Dial;
+//   - a channel to send on that came in a value: acknowledged is what was taken out of the
+//     channel at its home. (Where the home can't be reached straight, it is what the node
+//     that passed ch on has given further.)
+//   - a channel of this node that went out to be received from: what others took.
+//
+// Any other one has nothing to wait for. The error is a *StalledError when ctx ends first, a
+// *DropError when a value was dropped, and Err(ch) when it has ended otherwise than by close or
+// Release.
 func Flush(ctx context.Context, ch any) error {
 	if err := checkContext(ctx, "Flush"); err != nil {
 		return err
@@ -42,10 +71,12 @@ func Flush(ctx context.Context, ch any) error {
 	return nil
 }
 
-// Release gives up the proxy of a channel that came in a value, now instead of when
+// Release gives up a channel that came in a value, now instead of when
 // the program has dropped it and the garbage is collected. What was sent on it is still
-// delivered; what lies in one to receive from goes back to the channel's home, and it
-// is closed. It does nothing to other channels.
+// delivered, and when it was taken Done is closed, at both ends; what is sent later is dropped. What lies in one to
+// receive from goes back to the channel's home, for who receives there from afar, and it is
+// closed. The channel at its home is not closed. Release does not wait, and does nothing to
+// other channels.
 func Release(ch any) {
 	if e, _ := chanref.EndingOf(ch); e != nil {
 		e.Release()

@@ -61,7 +61,22 @@
 // All traffic is under mutual TLS 1.3, gossip packets under AES-GCM; there is
 // no other mode. Who holds the cluster [Key] is a member, and is trusted.
 //
-// # Limitations
+// # Channels in values
 //
-// Channels inside values can't be sent yet: a value that holds one is dropped.
+// A chan<- T or <-chan T anywhere in a value arrives as a channel of that type: what is
+// sent on it comes out of the original, and what is sent on the original can be received
+// from it. So a request brings the channel for its reply, and a program can be wired up by
+// sending channels around, over any number of nodes.
+//
+// The one that arrives has the original's capacity, at least 1, and is the same (==) each
+// time, whichever way it comes; at home it is the original. To give away a chan<- T is
+// to give away the right to close it. Passing on a <-chan T moves it: it is closed here, and
+// what lies in it goes back, for whoever reads it next elsewhere, perhaps behind what comes
+// meanwhile. A channel that nobody holds any more, here or elsewhere, is collected as
+// garbage is; [Release] does it sooner. [Done] and [Err] tell of the other side's end, at
+// both ends.
+//
+// Values on such channels are delivered at most once on those to send on: where a node dies,
+// those on their way to it are dropped, and counted. What is sent to who is gone completes, and is
+// dropped too.
 package netchan

@@ -73,6 +73,28 @@ func TestReadmePrograms(t *testing.T) {
 	}
 }
 
+// What the README shows of channels in values is in an example that runs.
+func TestReadmeReply(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, ok := strings.Cut(string(source), "func Example_reply() {")
+	shown := regexp.MustCompile("(?s)## Channels in values.*?```go\n(.*?)```").FindStringSubmatch(string(readme))
+	if !ok || shown == nil {
+		t.Fatal("no example, or nothing shown")
+	}
+	for line := range strings.Lines(shown[1]) {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "//") && !strings.Contains(example, "\t"+line+"\n") && line != "" {
+			t.Errorf("the README shows %q, the example has no such line", line)
+		}
+	}
+}
+
 // A document that names a test names one that is there, and a link to a file leads
 // to one.
 func TestDocsNameWhatIsThere(t *testing.T) {

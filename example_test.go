@@ -313,3 +313,89 @@ func ExampleNode_Shutdown() {
 	// left: <nil>
 	// [first second]
 }
+
+// A value brings the channel for its answer.
+func Example_reply() {
+	server, client := exampleNodes()
+	defer server.Close()
+	defer client.Close()
+	type Request struct {
+		Word  string
+		Reply chan<- int
+	}
+	go func() {
+		requests, err := netchan.NewReceiver[Request](server, "requests")
+		if err != nil {
+			log.Fatal(err)
+		}
+		for r := range requests.C {
+			r.Reply <- len(r.Word)
+		}
+	}()
+	requests, err := netchan.NewSender[Request](client, "requests")
+	if err != nil {
+		log.Fatal(err)
+	}
+	reply := make(chan int, 1)
+	requests.C <- Request{"hello", reply}
+	fmt.Println(<-reply)
+	// Output: 5
+}
+
+// Who sends on a channel that came in a value learns by Done that its reader is gone.
+func ExampleDone() {
+	a, b := exampleNodes()
+	defer a.Close()
+	out, err := netchan.NewSender[chan<- string](b, "subscriptions")
+	if err != nil {
+		log.Fatal(err)
+	}
+	in, err := netchan.NewReceiver[chan<- string](a, "subscriptions")
+	if err != nil {
+		log.Fatal(err)
+	}
+	news := make(chan string, 1)
+	out.C <- news
+	subscriber := <-in.C
+	subscriber <- "first"
+	fmt.Println(<-news)
+	b.Close() // or its program has dropped news, or it has died
+	<-netchan.Done(subscriber)
+	fmt.Println(errors.Is(netchan.Err(subscriber), netchan.ErrPeerLost))
+	subscriber <- "second" // completes, and is dropped
+	// Output:
+	// first
+	// true
+}
+
+// Release gives up a channel before the garbage is collected. At its home Done tells.
+func ExampleRelease() {
+	a, b := exampleNodes()
+	defer a.Close()
+	defer b.Close()
+	out, err := netchan.NewSender[chan<- int](a, "counters")
+	if err != nil {
+		log.Fatal(err)
+	}
+	in, err := netchan.NewReceiver[chan<- int](b, "counters")
+	if err != nil {
+		log.Fatal(err)
+	}
+	counter := make(chan int, 3)
+	go func() {
+		c := <-in.C
+		c <- 1
+		c <- 2
+		netchan.Release(c) // what was sent is still delivered
+	}()
+	if err := out.Deliver(context.Background(), counter); err != nil {
+		log.Fatal(err)
+	}
+	done := netchan.Done(counter)
+	fmt.Println(<-counter, <-counter)
+	<-done
+	fmt.Println("nobody elsewhere has it any more")
+	// Output:
+	// 1 2
+	// nobody elsewhere has it any more
+}

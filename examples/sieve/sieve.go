@@ -15,7 +15,7 @@ type Stage struct {
 type Prime struct{ Stage, Value int }
 
 // ahead is how many numbers a stage may be ahead of the next one.
-const ahead = 16
+const ahead = 32
 
 // generate makes the numbers from 2 on, until done is closed.
 func generate(done <-chan struct{}) <-chan int {
