@@ -150,6 +150,9 @@ func (c *chanChecker) reason(e *chanEnd) bool {
 			return true
 		}
 	}
+	if by := c.chanHistory.ends[e.by.end]; by.let.before(e.done) || by.done.before(e.done) {
+		return true // it was none any more when it was passed on
+	}
 	for _, o := range c.chanHistory.ends { // the same proxy may have been held before
 		if o.ch == e.ch && o.life == e.life && o.dir == e.dir && (o.let.before(e.done) || o.gone.before(e.done) || o.moved.before(e.done)) {
 			return true

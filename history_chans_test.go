@@ -50,6 +50,7 @@ type chanEnd struct {
 	err   error
 
 	straight bool  // it is the home, or there was a link to it when it was passed on
+	by       *pass // how it came; nil: it was made
 	behind   *pass // what was sent before it comes first
 	closed   when  // of one to receive from: C is closed
 	why      error // what Err said then
@@ -102,6 +103,7 @@ func (h *chanHistory) end(ch, life int, dir way, from int) *chanEnd {
 	e := &chanEnd{id: len(h.ends), ch: ch, life: life, dir: dir, straight: from == 0}
 	if from > 0 {
 		p := h.passes[from-1]
+		e.by = p
 		by := h.ends[p.end]
 		e.straight = p.linked && by.straight || h.chans[ch].home == by.life
 		if dir == toSend && h.first(e, p) {
