@@ -34,10 +34,12 @@ func (p *chanPlay) calmChans() {
 	var again []*holder
 	// Each channel that its home still has is read there again, and, if it was ever read
 	// elsewhere, there too: what came back waits for that.
-	for _, a := range p.list(sends) {
-		if !a.atHome || !p.alive(a.log.life) {
+	seen := make(map[int]bool)
+	for _, a := range p.list(func(a *holder) bool { return a.atHome }) {
+		if seen[a.log.ch] || !p.alive(a.log.life) {
 			continue
 		}
+		seen[a.log.ch] = true
 		c := p.ch.chans[a.log.ch]
 		here := func(o *holder) bool { return receives(o) && o.log.ch == c.id && o.atHome }
 		if len(p.list(here)) == 0 {
