@@ -32,8 +32,9 @@ type refSink interface {
 	Err() error
 	Stats() SinkStats
 	Ending() *Ending
-	reason() error
 
+	// reason is Err from the moment on at which the end begins: before the channel is closed.
+	reason() error
 	// gate is open when all that end has sent up to number was pushed; pass opens it
 	// sooner.
 	gate(end mux.ID, number uint64) *gate

@@ -24,13 +24,13 @@ type export struct {
 	proxy *proxy // the channel is a proxy here, and this its relay; nil: it lives here
 
 	// Guarded by t.refs.mu.
-	pin       reflect.Value // keeps the channel while others hold it
-	feed      reflect.Value // of a relay to receive from: what it takes from
-	whyClosed func() error  // and why that was closed; nil elsewhere
-	sink      refSink       // made when the first value comes
-	source    refSource
-	gates     map[*mux.Session]*mux.Gate // what must come before what a holder sends first
-	dead      bool                       // the channel is closed or dropped: nothing passes any more
+	pin    reflect.Value // keeps the channel while others hold it
+	feed   reflect.Value // of a relay to receive from: what it takes from
+	why    func() error  // and for what reason that was closed
+	sink   refSink       // made when the first value comes
+	source refSource
+	gates  map[*mux.Session]*mux.Gate // what must come before what a holder sends first
+	dead   bool                       // the channel is closed or dropped: nothing passes any more
 }
 
 // ownChan is what is known of a channel that is exported, in both directions.
@@ -205,9 +205,9 @@ func (e *export) sourceFor(s *mux.Session) refSource {
 	if e.proxy != nil && e.source == nil {
 		// The proxy itself was closed when it was passed on.
 		t.refs.mu.Unlock()
-		q, feed := e.proxy.again()
+		feed, why := e.proxy.again()
 		t.refs.mu.Lock()
-		e.feed, e.whyClosed = feed, q.sink.reason
+		e.feed, e.why = feed, why
 	}
 	return e.theSource()
 }
@@ -226,7 +226,7 @@ func (e *export) theSource() refSource {
 	}
 	e.source = e.kind.newSource(e.t, chanAt(o, e.own.typ), SourceConfig{
 		ID: newRefID(), Name: refName, Logger: e.t.log,
-		travelled: travelled{naps: true, asleep: true, borrowed: true, hidden: true, whyClosed: e.whyClosed, drops: &e.t.refs.dropped},
+		travelled: travelled{naps: true, asleep: true, borrowed: true, hidden: true, why: e.why, drops: &e.t.refs.dropped},
 	})
 	return e.source
 }

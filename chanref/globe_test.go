@@ -32,6 +32,7 @@ type land struct {
 	local *mux.Session
 	links map[*land]*mux.Session // guarded by g.mu
 	deaf  bool                   // it does not listen to answers
+	dead  bool
 }
 
 // side is what a session's Peer is: where its end is, and where it leads.
@@ -106,6 +107,7 @@ func (l *land) die() {
 		l.g.apart[[2]*land{other, l}] = true
 	}
 	clear(l.links)
+	l.dead = true
 	l.g.mu.Unlock()
 	l.table.Close(ErrClosed)
 }
@@ -239,7 +241,7 @@ func (g *globe) empty() {
 		left := ""
 		for _, l := range g.lands {
 			st := l.table.RefStats()
-			if st.Dropped = 0; st != (RefStats{}) { // what was dropped stays counted
+			if st.Dropped = 0; st != (RefStats{}) && !l.dead { // what was dropped stays counted
 				left += l.name + " "
 			}
 		}

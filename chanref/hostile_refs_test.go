@@ -65,12 +65,14 @@ func (x *intruder) values(refs []byte, count int, numbers ...uint64) (<-chan cha
 	x.t.Helper()
 	c := make(chan chan<- int, 8)
 	sink := NewSink(x.victim.table, c, writer[chan<- int](x.t), SinkConfig{ID: newID(), Name: "jobs", KeepOpen: true, Logger: x.victim.table.log})
-	f := bring[chan<- int](x.t, x.s, sink, func(b *mux.Batch) {
-		b.Refs, b.Count = refs, count
-		for _, n := range numbers {
-			b.B = binary.AppendUvarint(b.B, n+1)
-		}
-	})
+	schema, f := writer[chan<- int](x.t).Schema(), newFeedback()
+	out := x.s.Open(mux.Open{Target: to(sink), End: newID(), First: 1, Hash: schema.Hash(), Schema: schema.Bytes()}, f)
+	b := mux.NewBatch(schema.Hash())
+	b.Refs, b.Count = refs, count
+	for _, n := range numbers {
+		b.B = binary.AppendUvarint(b.B, n+1)
+	}
+	out.Send(b)
 	return c, f
 }
 

@@ -58,14 +58,18 @@ type napper struct {
 // collected and handBack are called by the garbage collector.
 func (k *keeper) collected(c *ownChan) {
 	k.mu.Lock()
-	k.dropped = append(k.dropped, c)
-	k.mu.Unlock()
+	defer k.mu.Unlock()
+	if !k.closed {
+		k.dropped = append(k.dropped, c)
+	}
 }
 
 func (k *keeper) handBack(p *proxy, o *object) {
 	k.mu.Lock()
-	k.back = append(k.back, handed{p, o})
-	k.mu.Unlock()
+	defer k.mu.Unlock()
+	if !k.closed {
+		k.back = append(k.back, handed{p, o})
+	}
 }
 
 func (k *keeper) napping(p *proxy) {

@@ -435,8 +435,8 @@ func TestLedgerModel(t *testing.T) {
 					t.Fatalf("step %d: %d of %d by %d", step, l.of(s, k), n, s)
 				}
 			}
-			if l.size(s) != size {
-				t.Fatalf("step %d: %d has %d keys, want %d", step, s, l.size(s), size)
+			if len(l.held[s]) != size {
+				t.Fatalf("step %d: %d has %d keys, want %d", step, s, len(l.held[s]), size)
 			}
 		}
 		for k := range 5 {

@@ -20,7 +20,7 @@ type travelled struct {
 	// channel weakly; asleep: it begins so.
 	naps, asleep bool
 	borrowed     bool           // the channel is the program's: it is not emptied after the end
-	whyClosed    func() error   // nil, or an error when the channel was not closed in good order; may be nil
+	why          func() error   // for what reason its channel was closed, if not in good order; may be nil
 	hidden       bool           // who made it tells of the channel's end
 	used         *atomic.Bool   // set with each value; may be nil
 	drops        *atomic.Uint64 // counts what is dropped, with that of others; may be nil

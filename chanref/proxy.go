@@ -43,7 +43,7 @@ type proxy struct {
 	route  *mux.Session // over which its values go; nil: that is not decided
 	target mux.ID       // the channel's ID at the other side of route
 	direct bool         // route leads to the home
-	wanted bool         // the source has asked for a stream
+	wanted bool         // the source has asked for a stream; a sink always does
 	behind *proxy       // one of the same channel whose values go first
 	ahead  []*proxy     // who wait for this one
 	ended  bool         // nothing passes through it any more
@@ -152,6 +152,7 @@ func (p *proxy) make() reflect.Value {
 			ID: newRefID(), Name: refName, KeepOpen: true, Logger: t.log, Ended: p.over,
 			arrived: arrived{travelled: true, hidden: true, gone: func() { p.abort(errGoneHome) }},
 		})
+		p.wanted = true
 		e = p.sink.Ending()
 		e.of(p.where, func() { p.sink.End(ErrClosed) })
 	}
@@ -167,22 +168,24 @@ func (p *proxy) where() Node { return p.home }
 
 // again makes another proxy of the same channel, for a relay: p was closed when it was
 // passed on. refs.making is held.
-func (p *proxy) again() (*proxy, reflect.Value) {
+func (p *proxy) again() (ch reflect.Value, why func() error) {
 	t := p.t
 	q := &proxy{t: t, key: p.key, home: p.home, kind: p.kind, size: p.size}
-	ch := q.make()
+	ch = q.make()
 	t.refs.mu.Lock()
+	if !q.ended {
+		t.refs.byChan[q.id] = q // the keeper is there for it
+	}
 	for _, h := range p.held {
 		q.take(h)
 	}
-	t.refs.byChan[q.id] = q
 	then := func() {}
 	if p.route != nil {
 		then = q.decide(p.route, p.target, p.direct)
 	}
 	t.refs.mu.Unlock()
 	then()
-	return q, ch
+	return ch, q.sink.reason
 }
 
 // take has p need h, of which one reference was pending. When its way is decided it
@@ -205,11 +208,8 @@ func (p *proxy) decide(s *mux.Session, target mux.ID, direct bool) (then func())
 	p.route, p.target, p.direct = s, target, direct
 	wanted := p.wanted && p.behind == nil
 	return func() {
-		switch {
-		case p.sink != nil:
-			s.Attach(mux.Attach{Target: mux.Target{ID: target}, End: p.sink.ID()})
-		case wanted:
-			p.source.Connect(s, mux.Target{ID: target}, p.home.Name)
+		if wanted {
+			p.connect(s, target)
 		}
 		if s.Err() != nil {
 			p.abort(s.Err())
@@ -224,6 +224,15 @@ func (p *proxy) want() {
 	s, target, behind := p.route, p.target, p.behind
 	p.t.refs.mu.Unlock()
 	if s != nil && behind == nil {
+		p.connect(s, target)
+	}
+}
+
+// connect has a stream between p and the other side of its route.
+func (p *proxy) connect(s *mux.Session, target mux.ID) {
+	if p.sink != nil {
+		s.Attach(mux.Attach{Target: mux.Target{ID: target}, End: p.sink.ID()})
+	} else {
 		p.source.Connect(s, mux.Target{ID: target}, p.home.Name)
 	}
 }
@@ -339,9 +348,6 @@ func (p *proxy) over() {
 	t := p.t
 	t.refs.mu.Lock()
 	p.ended = true
-	if p.sink != nil {
-		t.refs.late.add(p.sink.ID()) // its home may still open a stream to it
-	}
 	if t.refs.proxies[p.key] == p {
 		delete(t.refs.proxies, p.key)
 	}
@@ -350,14 +356,6 @@ func (p *proxy) over() {
 		// One that was passed on is held until the value that it is in has gone.
 		p.dropEnded()
 	}
-	var relays []*export
-	if own := t.refs.own[p.id]; own != nil && !p.moved {
-		for _, e := range []*export{own.send, own.recv} {
-			if e != nil {
-				relays = append(relays, e)
-			}
-		}
-	}
 	var next []*proxy
 	for _, q := range p.ahead {
 		if q.behind = nil; q.wanted && q.route != nil {
@@ -365,31 +363,31 @@ func (p *proxy) over() {
 		}
 	}
 	p.ahead = nil
-	relay, holders := p.endRelay()
+	tell := p.endRelay()
 	t.refs.mu.Unlock()
-	for _, s := range holders {
-		s.Gone(relay)
-	}
+	tell()
 	for _, q := range next {
 		q.want()
 	}
-	for _, e := range relays {
-		e.over(errGoneHome)
-	}
 }
 
-// endRelay ends what others send or receive through p, and returns who has to hear of it. One
-// that was passed on goes on as another proxy. refs.mu is held.
-func (p *proxy) endRelay() (mux.Ref, []*mux.Session) {
+// endRelay has those know who send through p that it has ended; the returned function tells
+// them. One to receive from that was passed on is another's: see again. refs.mu is held.
+func (p *proxy) endRelay() (tell func()) {
 	own := p.t.refs.own[p.id]
-	if own == nil || p.moved {
-		return mux.Ref{}, nil
+	if p.source == nil || own == nil || own.send == nil || own.send.proxy != p {
+		return func() {}
 	}
-	e := own.of(p.key.ref.Dir)
-	if e == nil || e.proxy != p {
-		return mux.Ref{}, nil
+	e := own.send
+	holders, sink := e.die(), e.sink
+	return func() {
+		for _, s := range holders {
+			s.Gone(e.ref)
+		}
+		if sink != nil {
+			sink.abandon("the way to the channel's home has ended")
+		}
 	}
-	return e.ref, e.die()
 }
 
 // collected is called when its channel is no more.

@@ -68,13 +68,21 @@ func (r *refTable) init() {
 // recent remembers IDs for a while: at least the last recentMost of them.
 type recent struct{ now, before map[mux.ID]struct{} }
 
-const recentMost = 8192
+// recentMost is as many as go at once when a peer is lost.
+const recentMost = MaxRefs
 
 func (r *recent) add(id mux.ID) {
 	if r.now == nil || len(r.now) >= recentMost {
 		r.now, r.before = make(map[mux.ID]struct{}), r.now
 	}
 	r.now[id] = struct{}{}
+}
+
+// late notes the ID of something that is no more.
+func (t *Table) late(id mux.ID) {
+	t.refs.mu.Lock()
+	t.refs.late.add(id)
+	t.refs.mu.Unlock()
 }
 
 func (r *recent) has(id mux.ID) bool {

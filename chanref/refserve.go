@@ -19,6 +19,7 @@ func (t *Table) serveRef(in *mux.In) bool {
 	t.refs.mu.Lock()
 	e := t.refs.exports[target.ID]
 	held := e != nil && t.refs.out.of(in.Session(), e) > 0
+	dead := e != nil && e.dead
 	t.refs.mu.Unlock()
 	if e == nil {
 		return false
@@ -27,7 +28,7 @@ func (t *Table) serveRef(in *mux.In) bool {
 	switch {
 	case sink != nil:
 		sink.serve(in)
-	case held && e.ref.Dir == mux.ToSend:
+	case (held || dead) && e.ref.Dir == mux.ToSend: // who was told may have let it go since
 		in.Refuse(mux.CodeClosed, "the channel was closed or dropped")
 	default:
 		in.Refuse(mux.CodeNoSuch, "the channel is not held")

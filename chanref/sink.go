@@ -208,10 +208,19 @@ func (s *Sink[T]) Out(id mux.ID) bool {
 // finish closes the channel. ended is set, so no use comes any more; the push
 // token is not given back.
 func (s *Sink[T]) finish(closes bool) {
-	s.table.removeSink(s)
+	s.unlist()
 	close(s.stop)
 	s.push <- struct{}{}
 	s.closeChan(closes)
+}
+
+// unlist has nobody find the sink any more. Who still looks for one of a channel that
+// travelled is late, and no intruder.
+func (s *Sink[T]) unlist() {
+	if s.cfg.travelled && !s.cfg.borrowed { // a proxy's: peers know its ID
+		s.table.late(s.cfg.ID)
+	}
+	s.table.removeSink(s)
 }
 
 func (s *Sink[T]) closeChan(closes bool) {
@@ -268,7 +277,7 @@ func (s *Sink[T]) endWith(c conduit[T], err error) {
 	s.ended, s.err = true, err
 	uses := slices.Collect(maps.Values(s.uses)) // they leave as soon as stop is closed
 	s.mu.Unlock()
-	s.table.removeSink(s)
+	s.unlist()
 	close(s.stop)
 	s.push <- struct{}{}
 	if c == nil {

@@ -258,10 +258,7 @@ func (s *Source[T]) took(v T, ok bool) {
 
 func (s *Source[T]) count(ok bool) bool {
 	if !ok {
-		if why := s.cfg.whyClosed; why != nil {
-			s.aborted = why()
-		}
-		s.closed = s.aborted == nil
+		s.closed = true
 		return false
 	}
 	s.fromC++

@@ -89,9 +89,12 @@ func (s *Source[T]) end() {
 	if s.lingerT != nil {
 		s.lingerT.Stop()
 	}
-	err := s.aborted
+	err, clean := s.aborted, s.aborted == nil && s.closed
 	if err == nil {
 		err = ErrClosed
+	}
+	if clean && s.cfg.why != nil && s.cfg.why() != nil {
+		err, clean = s.cfg.why(), false
 	}
 	if s.aborted == nil && s.closed && !s.cfg.hidden && !s.cfg.lone {
 		s.table.farewells.add(s.open()) // first: from here on Connect says no
@@ -127,8 +130,8 @@ func (s *Source[T]) end() {
 		}
 		o.takeBackRefs()
 		o.gone = true
-		s.toldClose = s.aborted == nil && s.closed
-		o.out.Close(s.toldClose)
+		s.toldClose = clean
+		o.out.Close(clean)
 	}
 	for _, it := range s.d.back {
 		s.d.settle(nil, it.seq, &gone)

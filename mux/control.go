@@ -14,13 +14,6 @@ func (s *Session) takeControl(dst []byte) []byte {
 	if s.err != nil {
 		return dst
 	}
-	for len(dst) < controlBatch {
-		a, ok := s.attaches.pop()
-		if !ok {
-			break
-		}
-		dst = appendAttach(dst, a)
-	}
 	// Before what Ins say: who holds a channel says so before the value that it came with is
 	// acknowledged.
 	for len(dst) < controlBatch && s.refs.len() > 0 {
@@ -32,6 +25,14 @@ func (s *Session) takeControl(dst []byte) []byte {
 			break
 		}
 		dst = in.say(dst)
+	}
+	// Behind them: what a STOP gives back is there before the end that asks next gets any.
+	for len(dst) < controlBatch {
+		a, ok := s.attaches.pop()
+		if !ok {
+			break
+		}
+		dst = appendAttach(dst, a)
 	}
 	if s.bye.answer {
 		s.bye.answer = false
