@@ -353,8 +353,11 @@ func (o *outlet[T]) compress(b *mux.Batch) {
 	}
 }
 
-// left says whether mux has written all that was given to o.
-func (o *outlet[T]) left() bool { return len(o.queue) == 0 && o.hand == nil }
+// left says whether mux has written all that was given to o. A batch may be there that was
+// begun for a value which could not be encoded.
+func (o *outlet[T]) left() bool {
+	return o.hand == nil && (len(o.queue) == 0 || len(o.queue) == 1 && o.queue[0].Count == 0)
+}
 
 // recycle takes the batch back that mux had.
 func (o *outlet[T]) recycle() {

@@ -141,37 +141,41 @@ func TestIntroducerDies(t *testing.T) {
 // What was sent before a channel was passed on comes before what is sent where it went.
 func TestHandoffOrder(t *testing.T) {
 	for range 20 {
-		g, n := newGlobe(t, "a", "b", "c")
-		a, b, c := n[0], n[1], n[2]
-		home := make(chan any)
-		atB := carry[chan<- any](a, b, home)
+		synctest.Test(t, testHandoffOrder)
+	}
+}
+
+func testHandoffOrder(t *testing.T) {
+	g, n := newGlobe(t, "a", "b", "c")
+	a, b, c := n[0], n[1], n[2]
+	home := make(chan any)
+	atB := carry[chan<- any](a, b, home)
+	go func() {
+		for i := range 5 {
+			atB <- i
+			if i%2 == 0 {
+				atB <- func() {} // can't be sent
+			}
+		}
+		atC := carry(b, c, atB)
 		go func() {
 			for i := range 5 {
-				atB <- i
-				if i%2 == 0 {
-					atB <- func() {} // can't be sent
-				}
+				atC <- 10 + i
 			}
-			atC := carry(b, c, atB)
-			go func() {
-				for i := range 5 {
-					atC <- 10 + i
-				}
-			}()
 		}()
-		var got []int
-		for range 10 {
-			got = append(got, receive(t, home).(int))
-		}
-		for i, v := range got {
-			if want := i%5 + i/5*10; v != want {
-				t.Fatal(got)
-			}
-		}
-		runtime.KeepAlive(home)
-		home = nil
-		g.empty()
+	}()
+	var got []int
+	for range 10 {
+		got = append(got, receive(t, home).(int))
 	}
+	for i, v := range got {
+		if want := i%5 + i/5*10; v != want {
+			t.Fatal(got)
+		}
+	}
+	runtime.KeepAlive(home)
+	home = nil
+	g.empty()
 }
 
 // What one reader elsewhere did not take is there for the next one, in order, and not for the
