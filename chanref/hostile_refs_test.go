@@ -184,6 +184,16 @@ func TestHostileRefs(t *testing.T) {
 				x.s = x.self.to(x.victim)
 			}
 		}},
+		{"more references than one frame may have", func(x *intruder) {
+			refs := make([]byte, mux.MaxFrame)
+			for i := range refs {
+				refs[i] = byte(refGone)<<4 | byte(mux.ToSend)
+			}
+			in, _ := x.values(refs[:maxTable], 1, maxTable-1)
+			receive(x.t, in)
+			_, f := x.values(refs[:maxTable+1], 1, 0)
+			receive(x.t, f.lost)
+		}},
 		{"numbers beyond the table", func(x *intruder) {
 			mine := (&wireRef{kind: refMine, dir: mux.ToSend, id: newID(), size: 1}).append(nil)
 			in, _ := x.values(mine, 3, 1, 1<<63, 0)

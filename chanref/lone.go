@@ -267,7 +267,7 @@ func (s *Source[T]) refsFit(p *parcel) bool {
 	for i := range s.refs {
 		n += len(s.refs[i].wire)
 	}
-	return n <= mux.MaxFrame
+	return n <= mux.MaxFrame && len(p.refs)+len(s.refs) <= maxTable
 }
 
 // takeBackRefs uncounts what o has not sent, once o is gone.

@@ -3,6 +3,7 @@ package chanref
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/matveynator/netchan/mux"
 )
@@ -42,6 +43,7 @@ type wireRef struct {
 
 const (
 	maxNodeText = 255 // bytes of a node's name or address in a reference
+	maxTable    = 960 // references before one frame; as many as fit, but for those of one byte
 
 	flagStraight = 1
 	flagGated    = 2
@@ -87,6 +89,9 @@ var errBadRef = errors.New("a reference that can't be read")
 func parseRefs(b []byte) (refs []wireRef, err error) {
 	for len(b) > 0 {
 		var r wireRef
+		if len(refs) == maxTable {
+			return nil, fmt.Errorf("more than %d references before one frame of values", maxTable)
+		}
 		if b, err = r.parse(b); err != nil {
 			return nil, err
 		}
