@@ -111,7 +111,7 @@ func (s *Source[T]) wants() bool {
 	// A stream that has carried one value may well not be needed again: replies are
 	// like that. Others are kept until the source is to nap.
 	if !o.live || o.kept.len() > 0 || !o.left() || len(s.d.back) > 0 || s.closed || s.held() > 0 ||
-		!s.resting.Load() && o.sent > 1 {
+		!s.resting.Load() && o.sent > 1 && s.holes == 0 {
 		return false
 	}
 	s.base, s.skipped, s.holes = o.sent+s.holes, s.holes > 0, 0

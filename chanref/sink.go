@@ -123,6 +123,7 @@ func (s *Sink[T]) admit(in *mux.In) *use {
 		s.counts.senders.Add(1)
 	}
 	s.uses[open.End] = u
+	s.openGates()
 	return u
 }
 
