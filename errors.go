@@ -35,6 +35,7 @@ var (
 var (
 	errNodeClosed = fmt.Errorf("netchan: the node was closed: %w", ErrClosed)
 	errEnded      = fmt.Errorf("netchan: the connection was given up: %w", ErrClosed)
+	errUnlinked   = fmt.Errorf("netchan: all connections were closed here: %w", ErrClosed)
 )
 
 // An ArgumentError says what is wrong with a call: nothing was done.
@@ -199,8 +200,11 @@ func public(err error) error {
 	return cause(err)
 }
 
-// cause makes who was lost known, where err tells it.
+// cause makes who was lost known, where err tells it, or that it was this side.
 func cause(err error) error {
+	if errors.Is(err, peer.ErrClosed) {
+		return errUnlinked
+	}
 	if lost := (*peer.LostError)(nil); errors.As(err, &lost) {
 		return &PeerLostError{Node: Member(lost.Node), Err: lost.Err}
 	}
