@@ -30,7 +30,9 @@ type export struct {
 	sink   refSink       // made when the first value comes
 	source refSource
 	gates  map[*mux.Session]*mux.Gate // what must come before what a holder sends first
-	dead   bool                       // the channel is closed or dropped: nothing passes any more
+	// handing: of a relay whose holder may be on its way to the home, and then needs it no more.
+	handing bool
+	dead    bool // the channel is closed or dropped: nothing passes any more
 }
 
 // ownChan is what is known of a channel that is exported, in both directions.

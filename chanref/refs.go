@@ -42,6 +42,7 @@ type refTable struct {
 	late    recent // exports that are no more: who asks for one is late, no intruder
 	waits   map[*gate]gateWait
 	crowd   map[*mux.Session]map[any]func() // who waits until a peer holds fewer
+	handed  chan struct{}                   // closed when a relay is not needed any more; nil: nobody waits
 
 	// What we hold of others.
 	held    map[heldKey]*heldRef
@@ -150,6 +151,7 @@ func (t *Table) count(s *mux.Session, r *wireRef, o *object, ch reflect.Value, p
 		return outRef{}, errCrowded
 	}
 	e.hold(s, ch)
+	e.handing = e.handing || p != nil && r.straight
 	r.id = e.ref.Channel
 	return outRef{wire: r.append(nil), e: e}, nil
 }
@@ -200,6 +202,13 @@ func (e *export) unheldBy(s *mux.Session) func(why error) {
 		return func(error) { e.pass(opened) }
 	}
 	e.pin, e.feed = reflect.Value{}, reflect.Value{}
+	if e.handing {
+		e.handing = false
+		if t.refs.handed != nil {
+			close(t.refs.handed)
+			t.refs.handed = nil
+		}
+	}
 	delete(t.refs.exports, e.ref.Channel)
 	t.refs.late.add(e.ref.Channel)
 	if e.ref.Dir == mux.ToReceive && !e.dead && e.proxy == nil {

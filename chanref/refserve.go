@@ -123,11 +123,44 @@ func (t *Table) lost(s *mux.Session) {
 	}
 }
 
+// handTime is how long who got a channel from us may take to reach its home.
+const handTime = 6 * time.Second
+
+// handOver waits until those to whom we passed channels on don't need us on the way to
+// their homes any more.
+func (t *Table) handOver(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, handTime)
+	defer cancel()
+	r := &t.refs
+	for {
+		r.mu.Lock()
+		var handed chan struct{}
+		for _, e := range r.exports {
+			if e.handing && !e.dead && r.out.isHeld(e) {
+				if r.handed == nil {
+					r.handed = make(chan struct{})
+				}
+				handed = r.handed
+				break
+			}
+		}
+		r.mu.Unlock()
+		if handed == nil {
+			return
+		}
+		select {
+		case <-handed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // Drain has the proxies to send on deliver what they have, and waits for that, and
 // for what was sent on channels that others receive from. It returns the first
 // that was not done when ctx ended.
 func (t *Table) Drain(ctx context.Context) (left []error) {
-	t.introduce(ctx)
+	t.handOver(ctx)
 	r := &t.refs
 	r.mu.Lock()
 	var proxies, sources []refSource
@@ -161,46 +194,6 @@ func (t *Table) Drain(ctx context.Context) (left []error) {
 		}
 	}
 	return left
-}
-
-// introduce waits until those that got channels of others from this node have found
-// their own way, or have begun to use this node's.
-func (t *Table) introduce(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, introduceTime)
-	defer cancel()
-	tick := time.NewTicker(keepFirst)
-	defer tick.Stop()
-	for t.introducing() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// introduceTime is longer than anybody tries to reach a channel's home straight.
-const introduceTime = 6 * time.Second
-
-func (t *Table) introducing() bool {
-	t.refs.mu.Lock()
-	defer t.refs.mu.Unlock()
-	for _, e := range t.refs.exports {
-		if e.proxy != nil && !e.dead && e.sink == nil && e.source == nil && !t.onlyLocal(e) {
-			return true
-		}
-	}
-	return false
-}
-
-// onlyLocal says whether nobody but this node holds e. refs.mu is held.
-func (t *Table) onlyLocal(e *export) bool {
-	for _, s := range t.refs.out.by(e) {
-		if !s.Local {
-			return false
-		}
-	}
-	return true
 }
 
 // RefStats are what is there now, of channels that travelled, and what was dropped.
