@@ -34,13 +34,22 @@ func (s *Source[T]) Connect(session *mux.Session, target mux.Target, node string
 		o := &outlet[T]{src: s, session: session, target: target, node: node, plain: s.cfg.Plain || session.Local}
 		o.lane.o, o.lossy, o.away = o, s.cfg.Lossy, s.table.isAway(session)
 		o.sent, o.acked, o.handed = s.base, s.base, s.base
+		o.early, o.limit = s.cfg.lone, s.base+earlyValues
 		s.d.add(&o.lane)
 		open := s.open()
 		open.Target, open.First = target, s.base+1
 		s.skipped, s.wanting = false, false
+		if s.cfg.lone {
+			o.prepared, o.out = true, session.Prepare(open, o)
+			return
+		}
 		o.out = session.Open(open, o)
 	})
 }
+
+// earlyValues is how many a lone source sends before it is accepted: every sink has room for so
+// many, and most lone sources have no more.
+const earlyValues = 1
 
 // away says that the receivers of a session can't be reached, or can again.
 func (s *Source[T]) away(session *mux.Session, away bool) {

@@ -25,6 +25,7 @@ type lane[T any] struct {
 	drops              []mux.Drop    // told, not yet passed by acked; sorted, none overlaps another
 	used               uint64        // when it last got a value, by dispatch.clock
 	live               bool          // accepted by the receiver
+	early              bool          // limit counts before that
 	blocked            bool          // no room for bytes
 	crowded            bool          // no room for more references to channels
 	away               bool          // its link is broken
@@ -38,7 +39,7 @@ type lane[T any] struct {
 // does not count, for who knows for how long; one that is lossy is not waited
 // for in either case, and loses less so.
 func (l *lane[T]) room() bool {
-	return l.live && !l.blocked && !l.crowded && (!l.away || l.lossy) && l.sent < l.limit
+	return (l.live || l.early) && !l.blocked && !l.crowded && (!l.away || l.lossy) && l.sent < l.limit
 }
 
 // maxAhead bounds how many values a source keeps for one receiver, whatever

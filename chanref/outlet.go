@@ -37,6 +37,7 @@ type outlet[T any] struct {
 	spare     *parcel
 	plain     bool // nothing is compressed
 	squeeze   codec.Compressor
+	prepared  bool   // its OPEN goes with the first batch, or at the end of the burst
 	dirty     bool   // in src.dirty
 	gone      bool   // ended: refused, stopped or lost
 	handed    uint64 // numbers up to this were given to mux
@@ -397,4 +398,10 @@ func (s *Source[T]) flush() {
 		}
 	}
 	s.dirty = s.dirty[:0]
+	if s.cfg.lone && len(s.d.lanes) > 0 {
+		if o := s.d.lanes[0].o; o.prepared {
+			o.prepared = false
+			o.out.Begin()
+		}
+	}
 }

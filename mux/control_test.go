@@ -15,6 +15,7 @@ func hearing(accepted, closed bool) (*Session, *Out, *feedback) {
 	f := newFeedback()
 	o := s.Open(open("x"), f)
 	s.ready.pop()
+	s.number(o)
 	o.queued, o.opened, o.accepted = false, true, accepted
 	o.closed, o.closeWritten = closed, closed
 	o.st = newPipe(nil)

@@ -14,6 +14,7 @@ type Out struct {
 	off     int // of a large batch: what has left; -1: not even its BIG
 	schemas [][]byte
 
+	waits    bool // OPEN waits for the first Send, Begin or Close
 	opened   bool // OPEN was written
 	accepted bool
 	dead     bool // refused or stopped
@@ -27,25 +28,43 @@ type Out struct {
 }
 
 // Open begins a use of the peer's end o.Target. It never blocks: OPEN goes out with the
-// writer. o.Use is set. If the session has ended, f.Lost is called from a goroutine of
+// writer. If the session has ended, f.Lost is called from a goroutine of
 // its own.
-func (s *Session) Open(o Open, f Feedback) *Out {
-	out := &Out{s: s, fb: f, open: o, off: -1, limit: baseWindow}
+func (s *Session) Open(o Open, f Feedback) *Out { return s.open(o, f, false) }
+
+// Prepare is Open, but OPEN waits for Send, Begin or Close, so that it leaves in one piece with
+// the first values.
+func (s *Session) Prepare(o Open, f Feedback) *Out { return s.open(o, f, true) }
+
+func (s *Session) open(o Open, f Feedback, waits bool) *Out {
+	out := &Out{s: s, fb: f, open: o, off: -1, limit: baseWindow, waits: waits}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lastUse++
-	out.open.Use = s.lastUse
 	if s.over {
 		go f.Lost(s.err)
 		return out
 	}
-	s.outs[s.lastUse] = out
+	s.unsaid[out] = struct{}{}
 	s.queue(out)
 	return out
 }
 
-// Use returns the number of the use, for logs.
-func (o *Out) Use() uint64 { return o.open.Use }
+// number gives o its number: it is the next to write an OPEN, and on a stream that was used
+// before numbers rise. s.mu is held.
+func (s *Session) number(o *Out) {
+	s.lastUse++
+	o.open.Use = s.lastUse
+	delete(s.unsaid, o)
+	s.outs[s.lastUse] = o
+}
+
+// Begin has OPEN leave where Send was not called yet.
+func (o *Out) Begin() {
+	o.s.mu.Lock()
+	defer o.s.mu.Unlock()
+	o.waits = false
+	o.s.queue(o)
+}
 
 // Send hands b over. It may be called only while the Out is idle: at its beginning, and
 // after Written. The batch comes back through Written.
@@ -106,7 +125,7 @@ func (o *Out) due() bool {
 	case o.dead:
 		return true
 	case !o.opened:
-		return true
+		return !o.waits || o.batch != nil || o.closed
 	case o.batch != nil || len(o.schemas) > 0 && o.closed:
 		return o.sent+uint64(o.next()) <= o.limit
 	default:

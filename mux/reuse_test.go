@@ -24,7 +24,7 @@ func TestStreamsAreUsedAgain(t *testing.T) {
 			f := newFeedback()
 			o := a.Open(open("x"), f)
 			o.Send(numbers(NewBatch(ID{1}), i, 1))
-			o.Close(o.Use()%2 == 0)
+			o.Close((i+1)%2 == 0) // uses are numbered from 1
 			if n := want(t, "a value", got); n != i {
 				t.Fatalf("%d instead of %d", n, i)
 			}
@@ -189,4 +189,67 @@ func TestTooManySchemas(t *testing.T) {
 			t.Fatal("more bytes are kept than may be")
 		}
 	}
+}
+
+// TestPreparedUse: OPEN leaves with the first batch, or when Begin is called; the number of the
+// use is given only then, so that another use may have had the stream before.
+func TestPreparedUse(t *testing.T) {
+	kinds(t, func(t *testing.T, connect func(Handler, Config) (a, b *Session)) {
+		served, got := make(chan uint64, 1), make(chan uint64, 1)
+		a, _ := connect(&handler{serve: func(in *In) {
+			in.Accept(Accept{Limit: 10})
+			served <- in.Open().Use
+			if f, err := in.Next(); err == nil {
+				got <- values(t, f)[0]
+			}
+		}}, Config{})
+		use := func(o *Out, f *feedback, begins bool, v, number uint64) {
+			t.Helper()
+			if begins {
+				o.Begin()
+				if n := want(t, "an OPEN", served); n != number {
+					t.Fatalf("use %d, want %d", n, number)
+				}
+			}
+			writes := a.Stats().FramesOut
+			o.Send(numbers(NewBatch(ID{1}), v, 1))
+			o.Close(false)
+			if !begins {
+				if n := want(t, "an OPEN", served); n != number {
+					t.Fatalf("use %d, want %d", n, number)
+				}
+			}
+			if n := want(t, "a value", got); n != v {
+				t.Fatalf("%d instead of %d", n, v)
+			}
+			want(t, "Written", f.written)
+			waitFor(t, func() bool { return a.Stats().Outs <= 2 })
+			if n := a.Stats().FramesOut - writes; n > 2 { // CLOSE may come later
+				t.Errorf("%d writes", n)
+			}
+		}
+		f1, f2, f3 := newFeedback(), newFeedback(), newFeedback()
+		first, second := a.Prepare(open("x"), f1), a.Prepare(open("x"), f2)
+		third := a.Open(open("x"), f3)
+		if n := want(t, "an OPEN", served); n != 1 {
+			t.Fatalf("use %d", n)
+		}
+		third.Send(numbers(NewBatch(ID{1}), 7, 1))
+		third.Close(false)
+		if n := want(t, "a value", got); n != 7 {
+			t.Fatal(n)
+		}
+		want(t, "Written", f3.written)
+		waitFor(t, func() bool { return a.Stats().StreamsIdle == 1 })
+		use(second, f2, true, 8, 2)
+		waitFor(t, func() bool { return a.Stats().StreamsIdle == 1 })
+		use(first, f1, false, 9, 3)
+		waitFor(t, func() bool { return a.Stats().Outs == 0 })
+		given := a.Prepare(open("x"), newFeedback())
+		given.Close(false) // nothing was said
+		waitFor(t, func() bool { return a.Stats().Outs == 0 })
+		if st := a.Stats(); st.Uses != 3 || st.StreamsOpened != 1 || a.Err() != nil {
+			t.Errorf("%+v, %v", st, a.Err())
+		}
+	})
 }

@@ -32,9 +32,10 @@ type Session struct {
 	framesOut, bytesOut atomic.Uint64
 
 	mu        sync.Mutex
-	err       error // why it ends; set once
-	over      bool  // Lost has been told to all; nobody else will
-	outs      map[uint64]*Out
+	err       error             // why it ends; set once
+	over      bool              // Lost has been told to all; nobody else will
+	outs      map[uint64]*Out   // whose OPEN was written
+	unsaid    map[*Out]struct{} // whose OPEN was not
 	lastUse   uint64
 	ins       map[*In]struct{}
 	says      fifo[*In]     // Ins with something to say
@@ -74,6 +75,7 @@ func newSession(h Handler, cfg Config) *Session {
 		ending:   make(chan struct{}),
 		ended:    make(chan struct{}),
 		outs:     make(map[uint64]*Out),
+		unsaid:   make(map[*Out]struct{}),
 		ins:      make(map[*In]struct{}),
 		known:    make(map[ID]bool),
 		schemas:  make(map[ID][]byte),
@@ -124,7 +126,11 @@ func (s *Session) lose() {
 			lost = append(lost, o.fb)
 		}
 	}
+	for o := range s.unsaid {
+		lost = append(lost, o.fb)
+	}
 	clear(s.outs)
+	clear(s.unsaid)
 	clear(s.grown)
 	s.idle = nil
 	s.refs = refQueue{}
@@ -182,7 +188,7 @@ func (s *Session) Stats() Stats {
 	return Stats{
 		StreamsOpened: s.opened,
 		StreamsIdle:   len(s.idle),
-		Outs:          len(s.outs),
+		Outs:          len(s.outs) + len(s.unsaid),
 		Ins:           len(s.ins),
 		Uses:          s.lastUse,
 		FramesOut:     s.framesOut.Load(),

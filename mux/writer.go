@@ -80,7 +80,7 @@ func (w *writer) step(o *Out) error {
 	if !o.opened && o.closed && !o.clean && o.batch == nil {
 		// Given up before a word was said: there is nothing to take back.
 		o.opened, o.closeWritten = true, true
-		delete(s.outs, o.open.Use)
+		delete(s.unsaid, o)
 		s.unblock() // it may have been woken for a stream that another can use
 	}
 	if o.closeWritten {
@@ -152,6 +152,7 @@ func (w *writer) take(o *Out) (frames []byte, back bool) {
 	w.scratch = w.scratch[:0]
 	if !o.opened {
 		o.opened = true
+		w.s.number(o)
 		w.scratch = appendOpen(w.scratch, &o.open, !w.s.known[o.open.Hash])
 		o.sent += uint64(len(w.scratch))
 	}

@@ -80,10 +80,8 @@ func TestRepliesAreCheap(t *testing.T) {
 			f := newFeedback()
 			b := numbers(NewBatch(ID{1}), 1, 1)
 			a.mu.Lock() // as if all three calls came while the writer was at something else
-			a.lastUse++
 			o := &Out{s: a, fb: f, open: open("x"), off: -1, limit: baseWindow, batch: b, closed: true, clean: true}
-			o.open.Use = a.lastUse
-			a.outs[a.lastUse] = o
+			a.unsaid[o] = struct{}{}
 			a.queue(o)
 			a.mu.Unlock()
 			want(t, "Written", f.written)
