@@ -96,6 +96,11 @@ var chanStories = []struct {
 		{opMake, 0, 3, 0}, {opPass, 0, 1, 1}, {opWait, 12, 0, 0}, {opEnd, 0, 0, 0}, {opWait, 3, 0, 0}, {opTell, 1, 3, 0}, {opWait, 12, 0, 0},
 		{opPass, 2, 2, 1}, {opWait, 12, 0, 0}, {opPass, 3, 1, 1}, {opDrop, 2, 0, 0}, {opPass, 2, 1, 1}, {opWait, 12, 0, 0},
 	}},
+	{"who got it from one that is cut off comes behind that one", 3, []step{
+		{opMake, 0, 6, 0}, {opMake, 0, 6, 0}, {opPass, 2, 2, 1}, {opWait, 12, 0, 0}, {opPass, 0, 1, 1}, {opWait, 12, 0, 0},
+		{opMake, 1, 6, 0}, {opPass, 6, 2, 1}, {opWait, 12, 0, 0}, // now all are linked
+		{opSever, 0, 1, 3}, {opTell, 3, 9, 0}, {opPass, 5, 2, 1}, {opWait, 12, 0, 0}, {opTell, 6, 5, 0}, {opWait, 14, 0, 0},
+	}},
 }
 
 func TestChanStories(t *testing.T) {
