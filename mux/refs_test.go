@@ -254,7 +254,7 @@ func TestNoRefsAreOverlooked(t *testing.T) {
 				sendAll(t, o, f, batch)
 				close(sent)
 				if batch.RefsSent() { // where the refusal is quicker they may have stayed
-					if got := want(t, "what was thrown away", discarded); got.use != o.Use() || !bytes.Equal(got.refs, batch.Refs) {
+					if got := want(t, "what was thrown away", discarded); got.use != o.open.Use || !bytes.Equal(got.refs, batch.Refs) {
 						t.Errorf("%+v", got)
 					}
 				} else if serve != nil {
