@@ -140,7 +140,7 @@ func TestIntroducerDies(t *testing.T) {
 
 // What was sent before a channel was passed on comes before what is sent where it went.
 func TestHandoffOrder(t *testing.T) {
-	for range 20 {
+	for range 5 {
 		synctest.Test(t, testHandoffOrder)
 	}
 }
