@@ -63,8 +63,8 @@ func (c *chanChecker) readersLost(ch int) bool {
 	return c.chans[ch].readAway.set() && (len(c.history.ends) > 0 || c.deaths() > 0)
 }
 
-func (c *chanHistory) deaths() (n int) {
-	for _, l := range c.nodes {
+func (h *chanHistory) deaths() (n int) {
+	for _, l := range h.nodes {
 		if l.died.set() {
 			n++
 		}
@@ -167,14 +167,14 @@ func (c *chanChecker) reason(e *chanEnd) bool {
 }
 
 // cutOff says whether a way between an end and its home was lost until then.
-func (c *chanHistory) cutOff(e *chanEnd, until time.Duration) bool {
-	home := c.chans[e.ch].home
-	for _, x := range c.history.ends {
+func (h *chanHistory) cutOff(e *chanEnd, until time.Duration) bool {
+	home := h.chans[e.ch].home
+	for _, x := range h.history.ends {
 		if x.at <= until && (!e.straight || x.from == e.life && x.to == home || x.from == home && x.to == e.life) {
 			return true
 		}
 	}
-	for _, l := range c.nodes {
+	for _, l := range h.nodes {
 		if l.died.set() && l.died.at <= until && !e.straight {
 			return true
 		}
