@@ -94,7 +94,7 @@ func (p *chanPlay) endChans() {
 	// Some are closed by whoever holds them first.
 	closed := make(map[int]bool)
 	for _, a := range p.list(ofKind(0, sends)) {
-		if !closed[a.log.ch] && p.alive(a.log.life) {
+		if !raceEnabled && !closed[a.log.ch] && p.alive(a.log.life) {
 			closed[a.log.ch] = true
 			a.end()
 		}

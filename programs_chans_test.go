@@ -17,9 +17,9 @@ func TestChanPrograms(t *testing.T) {
 	case testing.Short() && raceEnabled:
 		count = 20
 	case testing.Short(), raceEnabled:
-		count = 60
+		count = 50
 	default:
-		count = 150
+		count = 80
 	}
 	defer watch()()
 	inBubble(t, func(t *testing.T) {
