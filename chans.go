@@ -23,9 +23,10 @@ import (
 //     with the next value that comes) or elsewhere. A value on its way counts as having it. When
 //     it goes out again after that, it begins anew: ask again.
 //
-// For any other channel it stays open, also for one that goes out in a value later: ask
-// when that value has left, as Deliver tells. It is nil for a nil channel and for what is no
-// channel.
+// The program has taken all values that came, or they are in ch, when Done is closed; one that
+// lies in a channel of this node counts as on its way, so read that first. For any other channel
+// Done stays open, until that goes out in a value. It is nil for a nil channel and for what is
+// no channel.
 func Done(ch any) <-chan struct{} {
 	if e := chanref.PendingEnding(ch); e != nil {
 		return e.Done()
@@ -128,8 +129,11 @@ func Send[T any](ctx context.Context, ch chan<- T, v T) (err error) {
 }
 
 // Receive receives from ch: what is there first, also when ctx has ended; then
-// it waits. The error is io.EOF when ch was closed in good order, else the
-// reason (see Err), or the context's error. A nil channel is refused.
+// it waits. The error is io.EOF when ch was closed in good order, be it here or by who held
+// it elsewhere; else the reason (see Err), also where ch stays open and Done(ch) is closed: who
+// waits for an answer need not wait when nobody is left to give it. So use a fresh channel for each
+// question: one that has been dropped elsewhere has ended until it has arrived again. Or it is
+// the context's error. A nil channel is refused.
 func Receive[T any](ctx context.Context, ch <-chan T) (T, error) {
 	var zero T
 	if ch == nil {
@@ -138,11 +142,12 @@ func Receive[T any](ctx context.Context, ch <-chan T) (T, error) {
 	if err := checkContext(ctx, "Receive"); err != nil {
 		return zero, err
 	}
+	end := chanref.PendingEnding(ch)
 	result := func(v T, ok bool) (T, error) {
 		if ok {
 			return v, nil
 		}
-		if err := Err(ch); err != nil {
+		if err := public(end.Err()); err != nil && !end.Own() {
 			return zero, err
 		}
 		return zero, io.EOF
@@ -157,6 +162,13 @@ func Receive[T any](ctx context.Context, ch <-chan T) (T, error) {
 		return result(v, ok)
 	case <-ctx.Done():
 		return zero, context.Cause(ctx)
+	case <-end.Done():
+	}
+	select { // what came before the end
+	case v, ok := <-ch:
+		return result(v, ok)
+	default:
+		return zero, public(end.Err())
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 // The conditions to test for with errors.Is. What carries data is a type of
 // its own, for errors.As, that matches one of these.
 var (
-	// ErrClosed: the end or the node was closed, here. It matches net.ErrClosed.
+	// ErrClosed: the end or the node was closed, here; or a channel that was in a value was
+	// closed or let go of, here or elsewhere. It matches net.ErrClosed.
 	ErrClosed = chanref.ErrClosed
 	// ErrKeyMismatch: the other side does not have our cluster key.
 	ErrKeyMismatch = peer.ErrKeyMismatch

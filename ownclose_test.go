@@ -2,6 +2,8 @@ package netchan_test
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"testing"
 	"time"
 
@@ -136,4 +138,51 @@ func TestNilAndClosedChannels(t *testing.T) {
 	}
 	complete(t, got.Out, 1) // and goes nowhere
 	take(t, closedIs(netchan.Done(got.Out)))
+}
+
+// Receive sees a close by who holds the channel as the end in good order, and does not wait
+// when nobody is left who could send.
+func TestReceiveOfAReply(t *testing.T) {
+	a := join(t, "a")
+	b := join(t, "b", a.Addr())
+	for i, c := range []struct {
+		end  func(chan<- int)
+		want error
+	}{
+		{func(ch chan<- int) { close(ch) }, io.EOF},
+		{func(ch chan<- int) { netchan.Release(ch) }, netchan.ErrClosed},
+	} {
+		reply := make(chan int, 2)
+		atB := far(t, a, b, fmt.Sprint("replies ", i), reply)
+		give(t, atB, 7)
+		c.end(atB)
+		if v, err := netchan.Receive(testContext(t), reply); err != nil || v != 7 {
+			t.Fatal(v, err)
+		}
+		if v, err := netchan.Receive(testContext(t), reply); !errors.Is(err, c.want) {
+			t.Fatalf("%d, %v, want %v", v, err, c.want)
+		}
+	}
+}
+
+// A stream whose home is lost says so, also when values have come.
+func TestLostHomeOfAStream(t *testing.T) {
+	a := join(t, "a")
+	b := join(t, "b", a.Addr())
+	ints := make(chan int, 2)
+	out := sender[<-chan int](t, a, "streams")
+	in := receiver[<-chan int](t, b, "streams")
+	give(t, out.C, (<-chan int)(ints))
+	atB := take(t, in.C)
+	ints <- 1
+	if v := take(t, atB); v != 1 {
+		t.Fatal(v)
+	}
+	a.Close()
+	if v, open := <-atB; open {
+		t.Fatal(v)
+	}
+	if err := netchan.Err(atB); !errors.Is(err, netchan.ErrPeerLost) {
+		t.Fatal(err)
+	}
 }

@@ -2,7 +2,6 @@ package chanref
 
 import (
 	"errors"
-	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -61,7 +60,7 @@ func (s *Sink[T]) reason() error {
 func (s *Sink[T]) Ending() *Ending { return s.ending }
 
 // errUserClosed ends the sink of a channel that the program has closed itself.
-var errUserClosed = fmt.Errorf("the receiving program has closed the channel: %w", ErrClosed)
+var errUserClosed = endReason("the receiving program has closed the channel")
 
 // recovered turns the panic of a send on a closed channel into an error.
 func (s *Sink[T]) recovered(err *error) {
@@ -269,4 +268,4 @@ func (s *Sink[T]) abandon(why string) {
 var errCollected = errors.New("the channel was dropped by the program")
 
 // errDropped is why a sink has ended whose channel nobody can read any more.
-var errDropped = fmt.Errorf("the receiving program has dropped the channel: %w", ErrClosed)
+var errDropped = endReason("the receiving program has dropped the channel")

@@ -23,6 +23,13 @@ type closedError struct{}
 func (closedError) Error() string        { return "netchan: this end of the channel is closed" }
 func (closedError) Is(target error) bool { return target == net.ErrClosed }
 
+// endReason is why nothing passes through a channel that travelled any more, where
+// somebody has closed it or let go of it. It matches ErrClosed and net.ErrClosed.
+type endReason string
+
+func (e endReason) Error() string        { return "netchan: " + string(e) }
+func (e endReason) Is(target error) bool { return target == ErrClosed || target == net.ErrClosed }
+
 // label is a channel's name for people. What is no name of the program's own
 // begins with a zero byte.
 func label(name string) string { return strings.TrimPrefix(name, "\x00") }
@@ -94,7 +101,8 @@ type sourceCounts struct {
 
 	mu   sync.Mutex // guards last
 	last error
-	rate logRate
+	own  logRate
+	rate *logRate // own; of channels that travelled the table's, for there may be many
 }
 
 func (s *Source[T]) storeCounts() {

@@ -45,7 +45,7 @@ type ownChan struct {
 }
 
 var (
-	errUnheld = fmt.Errorf("netchan: nobody elsewhere holds the channel any more: %w", ErrClosed)
+	errUnheld = endReason("nobody elsewhere holds the channel any more")
 	// errCrowded: the peer holds as many channels as it may.
 	errCrowded     = errors.New("the other node holds as many channels as it may")
 	errTooManyRefs = fmt.Errorf("its channels take more than %d bytes of references: %w", mux.MaxFrame, codec.ErrTooLarge)

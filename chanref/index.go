@@ -36,6 +36,9 @@ func (e *Ending) Home() (n Node, ok bool) {
 	return home(), true
 }
 
+// Own says whether the channel is the program's own: it went out in a value, or may yet do.
+func (e *Ending) Own() bool { return e.passing }
+
 // Release gives up the proxy of a channel that lives elsewhere: what lies in it is
 // delivered, or goes back. It does nothing to any other channel.
 func (e *Ending) Release() {
@@ -187,13 +190,16 @@ func EndingOf(ch any) (e *Ending, ok bool) {
 // do so, and has an Ending from here on.
 func PendingEnding(ch any) *Ending {
 	e, ok := EndingOf(ch)
-	if e == nil && ok {
+	for e == nil && ok {
 		p := objectIn(reflect.ValueOf(ch))
 		key, first := weak.Make(p), false
 		if e, first = passing(key); first {
 			runtime.AddCleanup(p, unindex, key)
 		}
-		runtime.KeepAlive(ch)
+		if e == nil { // it has become a source's or sink's meanwhile
+			e, ok = EndingOf(ch)
+		}
 	}
+	runtime.KeepAlive(ch)
 	return e
 }

@@ -233,6 +233,7 @@ func (s *Source[T]) awaitNumber(answer <-chan uint64) uint64 {
 type outRef struct {
 	wire []byte
 	e    *export // whose count it has; nil: none
+	p    *proxy  // that is passed on; nil: none
 }
 
 // refer makes a reference to a channel in the value being encoded, and returns

@@ -227,6 +227,9 @@ func (s *Source[T]) encode(o *outlet[T]) error {
 		}
 		for i := range s.refs {
 			p.Refs = append(p.Refs, s.refs[i].wire...)
+			if passed := s.refs[i].p; passed != nil {
+				passed.move()
+			}
 		}
 		p.refs = append(p.refs, s.refs...)
 		p.Count++

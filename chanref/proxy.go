@@ -150,7 +150,7 @@ func (p *proxy) make() reflect.Value {
 	} else {
 		p.sink = p.kind.newSink(t, ch, SinkConfig{
 			ID: newRefID(), Name: refName, KeepOpen: true, Logger: t.log, Ended: p.over,
-			arrived: arrived{travelled: true, hidden: true, gone: func() { p.abort(errGoneHome) }},
+			arrived: arrived{travelled: true, hidden: true, gone: p.leftBehind},
 		})
 		p.wanted = true
 		e = p.sink.Ending()
@@ -162,6 +162,17 @@ func (p *proxy) make() reflect.Value {
 	})
 	indexed(p.id, e)
 	return ch
+}
+
+// leftBehind is called when the home's stream has ended without a close.
+func (p *proxy) leftBehind() {
+	p.t.refs.mu.Lock()
+	s := p.route
+	p.t.refs.mu.Unlock()
+	if s != nil && s.Err() != nil {
+		return // with the session: lost says why
+	}
+	p.abort(errGoneHome)
 }
 
 func (p *proxy) where() Node { return p.home }
@@ -277,7 +288,7 @@ func (p *proxy) fallBack() {
 	then()
 }
 
-var errNoWay = fmt.Errorf("netchan: neither the channel's home nor the node that passed it on can be reached: %w", ErrClosed)
+var errNoWay = endReason("neither the channel's home nor the node that passed it on can be reached")
 
 // Held is the answer of a channel's home.
 func (t *Table) Held(s *mux.Session, ref mux.Ref, ok bool) {
@@ -431,11 +442,14 @@ func (p *proxy) standing() (ended, moved, straight bool) {
 }
 
 // errMoved is why a channel to receive from is closed that was passed on.
-var errMoved = fmt.Errorf("netchan: the channel was passed on to another node: %w", ErrClosed)
+var errMoved = endReason("the channel was passed on to another node")
 
 // move ends one to receive from that is passed on: what lies in it goes back, for who
 // gets it.
 func (p *proxy) move() {
+	if p.sink == nil {
+		return
+	}
 	p.t.refs.mu.Lock()
 	first := !p.moved && !p.ended
 	p.moved = p.moved || first

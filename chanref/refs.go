@@ -115,10 +115,7 @@ func (t *Table) refer(s *mux.Session, by asker, ch reflect.Value) (outRef, error
 		return outRef{wire: r.append(nil)}, nil
 	case peer.ID == p.home.ID && !s.Local:
 		r.kind, r.id = refYours, p.key.ref.Channel
-		if r.dir == mux.ToReceive {
-			p.move()
-		}
-		return outRef{wire: r.append(nil)}, nil
+		return outRef{wire: r.append(nil), p: p}, nil
 	}
 	r.kind, r.home, r.homeID, r.straight = refOther, p.home, p.key.ref.Channel, straight
 	if p.source != nil && straight && !s.Local {
@@ -133,8 +130,8 @@ func (t *Table) refer(s *mux.Session, by asker, ch reflect.Value) (outRef, error
 		r.end, r.number, r.gated = p.source.ID(), n, n > 0
 	}
 	ref, err := t.count(s, &r, o, ch, p)
-	if err == nil && r.dir == mux.ToReceive && !s.Local {
-		p.move()
+	if !s.Local {
+		ref.p = p
 	}
 	return ref, err
 }
@@ -334,7 +331,7 @@ func (t *Table) Gone(s *mux.Session, rs []mux.Ref) {
 }
 
 // errGoneHome ends the proxies of a channel that nobody reads any more.
-var errGoneHome = fmt.Errorf("netchan: the channel was closed or dropped at its home: %w", ErrClosed)
+var errGoneHome = endReason("the channel was closed, or dropped at its home")
 
 // Discarded gives back references that came with values which nobody reads.
 func (t *Table) Discarded(in *mux.In, refs []byte) {

@@ -164,7 +164,11 @@ func (s *Source[T]) end() {
 		}
 	}
 	if lost := int(s.d.dropped-dropped) + len(s.deliveries); lost > 0 {
-		s.cfg.Logger.Warn("netchan: values dropped when a sender ended", "channel", label(s.cfg.Name), "values", lost, "reason", err)
+		say := s.cfg.Logger.Warn
+		if s.cfg.Name == refName {
+			say = func(msg string, args ...any) { s.counts.warn(s.cfg.Logger, msg, args...) }
+		}
+		say("netchan: values dropped when a sender ended", "channel", label(s.cfg.Name), "values", lost, "reason", err)
 	}
 	if s.cfg.Ended != nil {
 		s.cfg.Ended()

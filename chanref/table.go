@@ -19,6 +19,7 @@ type Table struct {
 	maxRefs int // MaxRefs, of ours
 	maxHeld int // MaxRefs, of a peer's
 	refs    refTable
+	rate    logRate // of what is said about channels that travelled
 	keeper  keeper
 	closing chan struct{} // closed by Close
 	ticks   ticker
@@ -254,7 +255,8 @@ type sinkCounts struct {
 	received, dropped, mismatches atomic.Uint64
 	senders                       atomic.Int64
 	lastDrop                      atomic.Pointer[DropError]
-	rate                          logRate
+	own                           logRate
+	rate                          *logRate // own; of channels that travelled the table's, for there may be many
 }
 
 func (c *sinkCounts) warn(l *slog.Logger, msg string, args ...any) {
