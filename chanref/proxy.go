@@ -61,11 +61,7 @@ func (t *Table) proxyFor(s *mux.Session, x *arrival, home Node, ref mux.Ref, typ
 	t.refs.mu.Lock()
 	if p := t.refs.proxies[key]; p != nil && !p.ended {
 		if o := p.id.Value(); o != nil {
-			// It has its way. A reference to a relay would have the relay's channel kept
-			// for nothing, and for ever where that one keeps this.
-			if x.kind == refMine {
-				p.take(x.held)
-			}
+			p.take(x.held)
 			t.refs.mu.Unlock()
 			return chanAt(o, typ), nil
 		}
