@@ -209,5 +209,6 @@ func (w weakHold[T]) get() chan T {
 }
 
 func drainChan[T any](c chan T, count func()) {
-	new(drains).add(drainOf(chanOf[T]{c}.weakly(), count))
+	g := chanOf[T]{c}.weakly()
+	new(drains).add(drainOf(g, g.held, count))
 }

@@ -40,12 +40,12 @@ type drained struct {
 }
 
 // drainOf is the channel that g holds, whose values count is called for. One with a buffer is
-// looked at without taking, which is cheaper, and does not show that it was closed.
-func drainOf[T any](g grip[T], count func()) *drained {
+// looked at without taking, by held, which is cheaper, and does not show that it was closed.
+func drainOf[T any](g grip[T], held func() (n int, ok bool), count func()) *drained {
 	buffered := false
 	return &drained{look: func() (took int, over bool) {
 		if buffered {
-			if n, ok := g.held(); n == 0 {
+			if n, ok := held(); n == 0 {
 				return 0, !ok
 			}
 		}

@@ -18,6 +18,8 @@ const (
 	scanEvery = 100 * time.Millisecond // how often idle ones are looked for
 	peekShare = 100                    // one that naps is looked at each 1/100 of the time it was idle
 	peeksMost = 200_000                // looks a second, about
+	seekShare = 8                      // whether it was closed, each 1/8
+	seekLast  = time.Second            // but not less often
 )
 
 // A keeper looks after the channels of a table that travelled: it does what is to be
@@ -53,6 +55,7 @@ type napper struct {
 	p     *proxy
 	since time.Time
 	at    time.Time // to be looked at
+	seek  time.Time // also for a close, by a weak grip
 }
 
 // collected and handBack are called by the garbage collector.
@@ -208,9 +211,16 @@ func (k *keeper) peek(now time.Time) (woke bool) {
 			left = append(left, n)
 			continue
 		}
-		if !n.p.source.peek() {
-			woke = true
-			continue
+		values, ok := n.p.glance()
+		if !ok {
+			continue // see collect
+		}
+		if values > 0 || !n.seek.After(now) {
+			if !n.p.source.peek() {
+				woke = true
+				continue
+			}
+			n.seek = now.Add(min(max(keepLast, now.Sub(n.since)/seekShare), seekLast))
 		}
 		n.at = now.Add(min(max(least, now.Sub(n.since)/peekShare), max(least, keepLast)))
 		left = append(left, n)

@@ -19,12 +19,13 @@ type travelled struct {
 	// naps: its goroutine goes when there is nothing to do, and then holds the
 	// channel weakly; asleep: it begins so.
 	naps, asleep bool
-	borrowed     bool           // the channel is the program's: it is not emptied after the end
-	why          func() error   // for what reason its channel was closed, if not in good order; may be nil
-	hidden       bool           // who made it tells of the channel's end
-	used         *atomic.Bool   // set with each value; may be nil
-	drops        *atomic.Uint64 // counts what is dropped, with that of others; may be nil
-	napping      func()         // called when the goroutine goes; may be nil
+	borrowed     bool                    // the channel is the program's: it is not emptied after the end
+	why          func() error            // for what reason its channel was closed, if not in good order; may be nil
+	hidden       bool                    // who made it tells of the channel's end
+	used         *atomic.Bool            // set with each value; may be nil
+	drops        *atomic.Uint64          // counts what is dropped, with that of others; may be nil
+	napping      func()                  // called when the goroutine goes; may be nil
+	held         func() (n int, ok bool) // what lies in the channel, until it was dropped; may be nil
 }
 
 func (t *travelled) use() {

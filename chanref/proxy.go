@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 	"weak"
@@ -36,6 +37,10 @@ type proxy struct {
 	used    atomic.Bool // a value went through it, or it woke, since the keeper last looked
 	idle    time.Time   // since when none did
 	resting bool        // it was told to nap
+
+	look   sync.Mutex // guards handed; the finalizer waits for who looks
+	view   glance     // of its channel
+	handed bool       // that was dropped by the program, and handed back
 
 	// Guarded by t.refs.mu.
 	held   []*heldRef   // few: one for each way by which the channel came
@@ -129,7 +134,7 @@ func (p *proxy) make() reflect.Value {
 	t := p.t
 	ch := p.kind.makeChan(p.size)
 	o := objectIn(ch)
-	p.id, p.idle = weak.Make(o), time.Now()
+	p.id, p.view, p.idle = weak.Make(o), glanceAt(o), time.Now()
 	var e *Ending
 	if p.key.ref.Dir == mux.ToSend {
 		p.source = p.kind.newSource(t, ch, SourceConfig{
@@ -138,7 +143,7 @@ func (p *proxy) make() reflect.Value {
 			Ended:   p.over,
 			travelled: travelled{
 				lone: true, hidden: true, want: p.want, naps: true, used: &p.used, drops: &t.refs.dropped,
-				napping: func() { t.keeper.napping(p) },
+				napping: func() { t.keeper.napping(p) }, held: p.glance,
 			},
 		})
 		e = p.source.Ending()
@@ -154,7 +159,10 @@ func (p *proxy) make() reflect.Value {
 	}
 	runtime.SetFinalizer(o, func(o *object) {
 		unindex(p.id)
-		t.keeper.handBack(p, o)
+		p.look.Lock()
+		p.handed = true
+		p.look.Unlock()
+		t.keeper.handBack(p, o) // which holds it until it is done with
 	})
 	indexed(p.id, e)
 	return ch
@@ -172,6 +180,16 @@ func (p *proxy) leftBehind() {
 }
 
 func (p *proxy) where() Node { return p.home }
+
+// glance is how many values lie in p's channel; ok is false once the program has dropped it.
+func (p *proxy) glance() (n int, ok bool) {
+	p.look.Lock()
+	defer p.look.Unlock()
+	if p.handed {
+		return 0, false
+	}
+	return p.view.len(), true
+}
 
 // again makes another proxy of the same channel, for a relay: p was closed when it was
 // passed on. refs.making is held.

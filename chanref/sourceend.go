@@ -160,7 +160,11 @@ func (s *Source[T]) end() {
 		weak := s.c.weakly()
 		s.grip, s.c = weak, nil // the program's alone from here on
 		if !s.closed && !s.cfg.borrowed {
-			s.table.drains.add(drainOf(weak, s.late))
+			held := weak.held
+			if s.cfg.held != nil {
+				held = s.cfg.held
+			}
+			s.table.drains.add(drainOf(weak, held, s.late))
 		}
 	}
 	if lost := int(s.d.dropped-dropped) + len(s.deliveries); lost > 0 {

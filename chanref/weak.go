@@ -41,6 +41,16 @@ func held(id identity) (n int, ok bool) {
 	return len(chanOfObject[struct{}](o).c), true
 }
 
+// A glance tells how many values lie in a channel without holding it at all. A weak grip won't
+// do for what is looked at often: while the collector marks, each look through one keeps the
+// channel for another round. It may be used until a finalizer of the channel has returned, and
+// the finalizer must wait for whoever uses it.
+type glance struct{ at uintptr }
+
+func glanceAt(o *object) glance { return glance{uintptr(unsafe.Pointer(o))} }
+
+func (g glance) len() int { return len(chanOfObject[struct{}](*(**object)(unsafe.Pointer(&g.at))).c) }
+
 // weakOf is a weak grip on a channel of element type T.
 type weakOf[T any] struct{ id identity }
 
