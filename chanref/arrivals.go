@@ -79,8 +79,7 @@ func (t *Table) arrived(key heldKey) (*heldRef, error) {
 	return h, nil
 }
 
-// free releases h when nobody needs it. refs.mu is held; the returned function is
-// to be called without.
+// free releases h when nobody needs it. refs.mu is held.
 func (t *Table) free(h *heldRef) {
 	if h.pending > 0 || len(h.proxies) > 0 || t.refs.held[h.key] != h {
 		return

@@ -139,6 +139,7 @@ func (k *keeper) over() bool {
 		return false
 	}
 	k.running = false
+	r.shrink()
 	return true
 }
 
@@ -252,8 +253,7 @@ func (k *keeper) scan(now time.Time) {
 			idle = append(idle, p)
 		}
 	}
-	many, made, crowded := false, r.made, len(r.crowd) > 0
-	many = len(r.byChan) >= k.t.maxRefs/2
+	many, made, crowded := len(r.byChan) >= k.t.maxRefs/2, r.made, len(r.crowd) > 0
 	for _, n := range r.load {
 		many = many || n >= k.t.maxRefs/2
 	}
@@ -307,7 +307,9 @@ type nudger struct {
 const nudgeShare = 10
 
 func (n *nudger) collect() {
-	n.mu.Lock()
+	if !n.mu.TryLock() {
+		return // another table is at it
+	}
 	defer n.mu.Unlock()
 	start := time.Now()
 	if start.Before(n.next) {

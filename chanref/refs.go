@@ -39,7 +39,8 @@ type refTable struct {
 	load    map[*mux.Session]int // what out counts for
 	own     map[identity]*ownChan
 	exports map[mux.ID]*export
-	late    recent // exports that are no more: who asks for one is late, no intruder
+	late    recent                   // exports that are no more: who asks for one is late, no intruder
+	former  map[*mux.Session]*recent // exports that a peer has held, and others still hold: the same
 	waits   map[*gate]gateWait
 	crowd   map[*mux.Session]map[any]func() // who waits until a peer holds fewer
 	handed  chan struct{}                   // closed when a relay is not needed any more; nil: nobody waits
@@ -58,12 +59,30 @@ type refTable struct {
 func (r *refTable) init() {
 	r.own, r.exports = make(map[identity]*ownChan), make(map[mux.ID]*export)
 	r.load = make(map[*mux.Session]int)
+	r.former = make(map[*mux.Session]*recent)
 	r.waits = make(map[*gate]gateWait)
 	r.crowd = make(map[*mux.Session]map[any]func())
 	r.held, r.count, r.bytes = make(map[heldKey]*heldRef), make(map[*mux.Session]int), make(map[*mux.Session]int)
 	r.proxies, r.byChan = make(map[proxyKey]*proxy), make(map[identity]*proxy)
 	r.asked = make(map[heldKey][]*proxy)
 	r.violations = make(map[*mux.Session]int)
+}
+
+// shrink lets go of what empty maps keep for as many entries as they have had. mu is held.
+func (r *refTable) shrink() {
+	renew(&r.out.held)
+	renew(&r.out.holders)
+	renew(&r.own)
+	renew(&r.exports)
+	renew(&r.held)
+	renew(&r.proxies)
+	renew(&r.byChan)
+}
+
+func renew[M ~map[K]V, K comparable, V any](m *M) {
+	if len(*m) == 0 {
+		*m = make(M)
+	}
 }
 
 // recent remembers IDs for a while: at least the last recentMost of them.
@@ -90,6 +109,21 @@ func (r *recent) has(id mux.ID) bool {
 	_, now := r.now[id]
 	_, before := r.before[id]
 	return now || before
+}
+
+// left notes that s holds a channel no more that others still hold. mu is held.
+func (r *refTable) left(s *mux.Session, id mux.ID) {
+	if r.former[s] == nil {
+		r.former[s] = new(recent)
+	}
+	r.former[s].add(id)
+}
+
+// hasLeft says whether s has held a channel before: what it says of it was overtaken by
+// its release. mu is held.
+func (r *refTable) hasLeft(s *mux.Session, id mux.ID) bool {
+	former := r.former[s]
+	return former != nil && former.has(id)
 }
 
 // refer makes a reference to ch, of a directed channel type, for a value that goes
@@ -196,6 +230,7 @@ func (e *export) unheldBy(s *mux.Session) func(why error) {
 		}
 	}
 	if t.refs.out.isHeld(e) {
+		t.refs.left(s, e.ref.Channel)
 		return func(error) { e.pass(opened) }
 	}
 	e.pin, e.feed = reflect.Value{}, reflect.Value{}

@@ -20,6 +20,7 @@ func (t *Table) serveRef(in *mux.In) bool {
 	e := t.refs.exports[target.ID]
 	held := e != nil && t.refs.out.of(in.Session(), e) > 0
 	dead := e != nil && e.dead
+	late := t.refs.hasLeft(in.Session(), target.ID)
 	t.refs.mu.Unlock()
 	if e == nil {
 		return false
@@ -32,7 +33,9 @@ func (t *Table) serveRef(in *mux.In) bool {
 		in.Refuse(mux.CodeClosed, "the channel was closed or dropped")
 	default:
 		in.Refuse(mux.CodeNoSuch, "the channel is not held")
-		t.violation(in.Session(), "an OPEN")
+		if !late {
+			t.violation(in.Session(), "an OPEN")
+		}
 	}
 	return true
 }
@@ -45,11 +48,15 @@ func (t *Table) attachRef(s *mux.Session, a mux.Attach) bool {
 	t.refs.mu.Lock()
 	e := t.refs.exports[a.Target.ID]
 	held := e != nil && t.refs.out.of(s, e) > 0
+	late := t.refs.hasLeft(s, a.Target.ID)
 	t.refs.mu.Unlock()
-	if e == nil {
+	switch {
+	case e == nil:
 		return false
-	}
-	if !held || e.ref.Dir != mux.ToReceive {
+	case e.ref.Dir == mux.ToReceive && held:
+	case e.ref.Dir == mux.ToReceive && late:
+		return true
+	default:
 		t.violation(s, "an ATTACH")
 		return true
 	}
@@ -85,6 +92,11 @@ func (t *Table) lost(s *mux.Session) {
 	r.mu.Lock()
 	delete(r.violations, s)
 	delete(r.crowd, s)
+	defer func() { // what it held is noted below, and nobody asks any more
+		r.mu.Lock()
+		delete(r.former, s)
+		r.mu.Unlock()
+	}()
 	var ends []func(error)
 	for _, e := range r.out.lose(s) {
 		ends = append(ends, e.unheldBy(s))

@@ -107,6 +107,7 @@ func (t *ticker) run() {
 				t.lookers = append(t.lookers, due...)
 			}
 			t.mu.Unlock()
+			clear(due)
 			due, next = due[:0], now.Add(tickLast)
 		}
 		again := due[:0]

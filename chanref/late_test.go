@@ -1,0 +1,67 @@
+package chanref
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/matveynator/netchan/mux"
+)
+
+// Words about one channel may overtake each other: who has released a channel and then is heard
+// to ask for it, or to send on it, is late, and no intruder. Others may hold it still.
+func TestLateWordsAreNoViolation(t *testing.T) {
+	for _, dir := range []mux.Direction{mux.ToSend, mux.ToReceive} {
+		g, n := newGlobe(t, "home", "late", "other")
+		home, late, other := n[0], n[1], n[2]
+		ints := make(chan int, 1)
+		var atOther any
+		if dir == mux.ToSend {
+			atOther = carry[chan<- int](home, other, ints)
+			ended(t, "the proxy", released(carry[chan<- int](home, late, ints)))
+		} else {
+			atOther = carry[<-chan int](home, other, ints)
+			ended(t, "the proxy", released(carry[<-chan int](home, late, ints)))
+		}
+		s := home.to(late)
+		var id mux.ID
+		eventually(t, "only one to hold it", func() bool {
+			r := &home.table.refs
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			for _, e := range r.exports {
+				id = e.ref.Channel
+				if e.ref.Dir == dir && r.out.of(s, e) == 0 && r.out.isHeld(e) {
+					return true
+				}
+			}
+			return false
+		})
+		if dir == mux.ToReceive {
+			home.table.Attach(s, mux.Attach{Target: mux.Target{ID: id}, End: newID()})
+		} else {
+			schema := writer[int](t).Schema()
+			f := newFeedback()
+			late.to(home).Open(mux.Open{Target: mux.Target{ID: id}, End: newID(), First: 1, Hash: schema.Hash(), Schema: schema.Bytes()}, f)
+			if r := receive(t, f.refused); r.Code != mux.CodeNoSuch {
+				t.Fatal(r)
+			}
+		}
+		home.table.refs.mu.Lock()
+		v := home.table.refs.violations[s]
+		home.table.refs.mu.Unlock()
+		if v != 0 {
+			t.Fatalf("direction %d: %d violations of a node that is late", dir, v)
+		}
+		runtime.KeepAlive(atOther)
+		runtime.KeepAlive(ints)
+		atOther, ints = nil, nil
+		g.empty()
+	}
+}
+
+// released gives a proxy up, and tells of its end.
+func released(ch any) <-chan struct{} {
+	e, _ := EndingOf(ch)
+	e.Release()
+	return e.Done()
+}
