@@ -101,8 +101,7 @@ type sourceCounts struct {
 
 	mu   sync.Mutex // guards last
 	last error
-	own  logRate
-	rate *logRate // own; of channels that travelled the table's, for there may be many
+	rate *logRate // of channels that travelled the table's, for there may be many
 }
 
 func (s *Source[T]) storeCounts() {

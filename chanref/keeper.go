@@ -139,7 +139,7 @@ func (k *keeper) over() bool {
 		return false
 	}
 	k.running = false
-	r.shrink()
+	k.t.shrink()
 	return true
 }
 

@@ -3,6 +3,7 @@ package chanref
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -32,7 +33,8 @@ type refTable struct {
 
 	mu sync.Mutex // guards what follows; no channel is used and nobody waited for under it
 
-	made uint64 // exports and references held, so far
+	made   uint64 // exports and references held, so far
+	shrunk uint64 // made, when the maps were made anew
 
 	// What others hold of ours.
 	out     ledger[*mux.Session, *export]
@@ -68,8 +70,16 @@ func (r *refTable) init() {
 	r.violations = make(map[*mux.Session]int)
 }
 
-// shrink lets go of what empty maps keep for as many entries as they have had. mu is held.
-func (r *refTable) shrink() {
+// shrinkFrom is after how many channels it is worth while to let go of what they took.
+const shrinkFrom = 4096
+
+// shrink lets go of what maps keep for as many entries as they have had. refs.mu is held.
+func (t *Table) shrink() {
+	r := &t.refs
+	if r.made-r.shrunk < shrinkFrom {
+		return
+	}
+	r.shrunk = r.made
 	renew(&r.out.held)
 	renew(&r.out.holders)
 	renew(&r.own)
@@ -77,12 +87,23 @@ func (r *refTable) shrink() {
 	renew(&r.held)
 	renew(&r.proxies)
 	renew(&r.byChan)
+	t.mu.Lock()
+	renew(&t.sources)
+	renew(&t.sinks)
+	t.mu.Unlock()
+	endings.mu.Lock()
+	renew(&endings.byID)
+	endings.mu.Unlock()
 }
 
+// renew puts what is in m into a map of that size.
 func renew[M ~map[K]V, K comparable, V any](m *M) {
-	if len(*m) == 0 {
-		*m = make(M)
+	if *m == nil {
+		return
 	}
+	fresh := make(M, len(*m))
+	maps.Copy(fresh, *m)
+	*m = fresh
 }
 
 // recent remembers IDs for a while: at least the last recentMost of them.

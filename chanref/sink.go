@@ -74,9 +74,7 @@ func newSink[T any](t *Table, g grip[T], c conduit[T], o *object, e elements[T],
 		push:   make(chan struct{}, 1),
 		uses:   make(map[mux.ID]*use),
 	}
-	if s.counts.rate = &s.counts.own; cfg.Name == refName {
-		s.counts.rate = &t.rate
-	}
+	s.counts.rate = t.rateOf(cfg.Name)
 	if !cfg.hidden {
 		index(o, s.ending)
 	}

@@ -100,9 +100,7 @@ func newSource[T any](t *Table, g grip[T], c conduit[T], o *object, w encoder[T]
 		wake: make(chan struct{}, 1),
 		d:    dispatch[T]{broadcast: cfg.Broadcast, atMostOnce: cfg.AtMostOnce},
 	}
-	if s.counts.rate = &s.counts.own; cfg.Name == refName {
-		s.counts.rate = &t.rate
-	}
+	s.counts.rate = t.rateOf(cfg.Name)
 	s.ending = newEnding(s.Flush)
 	if !cfg.hidden {
 		index(o, s.ending)

@@ -227,6 +227,14 @@ func (t *Table) removeSource(e sourceEnd) {
 	t.mu.Unlock()
 }
 
+// rateOf is how often something is said about an end of that name.
+func (t *Table) rateOf(name string) *logRate {
+	if name == refName {
+		return &t.rate
+	}
+	return new(logRate)
+}
+
 func (t *Table) addSink(e sinkEnd) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -255,8 +263,7 @@ type sinkCounts struct {
 	received, dropped, mismatches atomic.Uint64
 	senders                       atomic.Int64
 	lastDrop                      atomic.Pointer[DropError]
-	own                           logRate
-	rate                          *logRate // own; of channels that travelled the table's, for there may be many
+	rate                          *logRate // of channels that travelled the table's, for there may be many
 }
 
 func (c *sinkCounts) warn(l *slog.Logger, msg string, args ...any) {

@@ -8,7 +8,7 @@ const (
 	batchRoom = 32
 	// batchStart is how large a new batch's buffer is: ten thousand channels with one
 	// each shall not cost a frame each.
-	batchStart = 512
+	batchStart = 128
 )
 
 // A Batch is encoded values on their way to one Out. It has one owner at a time: the
