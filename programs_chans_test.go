@@ -53,23 +53,9 @@ func runChanMesh(t *testing.T, first, end uint64) {
 
 // FuzzChanPrograms is TestChanPrograms with programs made of any bytes, each in a mesh of its own.
 func FuzzChanPrograms(f *testing.F) {
-	for seed := range uint64(8) {
-		f.Add(chanProgramOf(seed).bytes(chanWheels))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		prog := parseProgram(b[:min(len(b), fuzzBytes)], chanWheels)
-		inBubble(t, func(t *testing.T) {
-			w := newWorld(uint64(len(b)), 2+int(prog.kind)/4%2)
-			defer w.close()
-			if err := w.start(); err != nil {
-				t.Fatal(err)
-			}
-			inPeace := prog.kind%4 > 0
-			p := runChans(w, "p", prog, inPeace)
-			if wrong := p.ch.checkChans(inPeace); len(wrong) > 0 {
-				t.Errorf("%v\n%s", prog, p.h.report(wrong))
-			}
-		})
+	fuzzPrograms(f, chanWheels, chanProgramOf, func(w *world, prog program, inPeace bool) (*history, []violation) {
+		p := runChans(w, "p", prog, inPeace)
+		return p.h, p.ch.checkChans(inPeace)
 	})
 }
 

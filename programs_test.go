@@ -121,8 +121,17 @@ func runMesh(t *testing.T, first, end uint64) worldCounts {
 
 // FuzzPrograms is TestPrograms with programs made of any bytes, each in a mesh of its own.
 func FuzzPrograms(f *testing.F) {
+	fuzzPrograms(f, wheels, programOf, func(w *world, prog program, inPeace bool) (*history, []violation) {
+		h := run(w, "p", prog, inPeace)
+		return h, h.check(inPeace)
+	})
+}
+
+// fuzzPrograms has play run what any bytes say, beginning with some programs of of.
+func fuzzPrograms(f *testing.F, wheels [][]op, of func(seed uint64) program,
+	play func(w *world, prog program, inPeace bool) (*history, []violation)) {
 	for seed := range uint64(8) {
-		f.Add(programOf(seed).bytes(wheels))
+		f.Add(of(seed).bytes(wheels))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		prog := parseProgram(b[:min(len(b), fuzzBytes)], wheels)
@@ -132,9 +141,7 @@ func FuzzPrograms(f *testing.F) {
 			if err := w.start(); err != nil {
 				t.Fatal(err)
 			}
-			inPeace := prog.kind%4 > 0
-			h := run(w, "p", prog, inPeace)
-			if wrong := h.check(inPeace); len(wrong) > 0 {
+			if h, wrong := play(w, prog, prog.kind%4 > 0); len(wrong) > 0 {
 				t.Errorf("%v\n%s", prog, h.report(wrong))
 			}
 		})

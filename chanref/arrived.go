@@ -112,17 +112,10 @@ func (s *Sink[T]) retire(why error) {
 // conclude ends the sink because a sender has closed the channel, or the program
 // has (err is errUserClosed then): what others still send comes too late.
 func (s *Sink[T]) conclude(err error) {
-	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
+	uses, first := s.begin(err)
+	if !first {
 		return
 	}
-	s.ended, s.err = true, err
-	uses := make([]*use, 0, len(s.uses))
-	for _, u := range s.uses {
-		uses = append(uses, u)
-	}
-	s.mu.Unlock()
 	s.finish(err == nil)
 	for _, u := range uses {
 		s.stopLate(u)
@@ -242,17 +235,10 @@ func (s *Sink[T]) gate(end mux.ID, number uint64) *gate {
 func (s *Sink[T]) handBack(o *object) { s.endWith(s.grip.again(o), errDropped) }
 
 func (s *Sink[T]) abandon(why string) {
-	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
+	uses, first := s.begin(errDropped)
+	if !first {
 		return
 	}
-	s.ended, s.err = true, errDropped
-	uses := make([]*use, 0, len(s.uses))
-	for _, u := range s.uses {
-		uses = append(uses, u)
-	}
-	s.mu.Unlock()
 	s.finish(false)
 	for _, u := range uses {
 		s.ack(u, true)

@@ -239,17 +239,25 @@ func (s *Sink[T]) closeChan(closes bool) {
 	}
 }
 
+// begin begins the sink's end for the reason err: no use comes from here on. It returns those
+// that are there; first is false when somebody else has begun.
+func (s *Sink[T]) begin(err error) (uses []*use, first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return nil, false
+	}
+	s.ended, s.err = true, err
+	return slices.Collect(maps.Values(s.uses)), true
+}
+
 // Abort ends the sink at once: what lies in the channel can still be read,
 // then it is closed, and Err is err.
 func (s *Sink[T]) Abort(err error) {
-	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
+	uses, first := s.begin(err)
+	if !first {
 		return
 	}
-	s.ended, s.err = true, err
-	uses := slices.Collect(maps.Values(s.uses))
-	s.mu.Unlock()
 	s.finish(!s.cfg.borrowed)
 	for _, u := range uses {
 		s.mu.Lock()
@@ -270,15 +278,11 @@ func (s *Sink[T]) End(err error) { s.endWith(nil, err) }
 
 // endWith is End with the channel given, where it was collected.
 func (s *Sink[T]) endWith(c conduit[T], err error) {
-	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
+	uses, first := s.begin(err) // they leave as soon as stop is closed
+	if !first {
 		<-s.ending.Done()
 		return
 	}
-	s.ended, s.err = true, err
-	uses := slices.Collect(maps.Values(s.uses)) // they leave as soon as stop is closed
-	s.mu.Unlock()
 	s.unlist()
 	close(s.stop)
 	s.push <- struct{}{}
