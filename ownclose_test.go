@@ -186,3 +186,34 @@ func TestLostHomeOfAStream(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A value that can't be encoded passes nothing on: a stream in it is still this node's to read.
+func TestUnsendableValuePassesNothingOn(t *testing.T) {
+	type parcel struct {
+		In   <-chan int
+		Else any
+	}
+	type unregistered struct{ A int }
+	a := join(t, "a")
+	b := join(t, "b", a.Addr())
+	c := join(t, "c", a.Addr())
+	ints := make(chan int, 2)
+	out := sender[<-chan int](t, a, "streams")
+	in := receiver[<-chan int](t, b, "streams")
+	give(t, out.C, (<-chan int)(ints))
+	atB := take(t, in.C)
+	parcels := sender[parcel](t, b, "parcels")
+	receiver[parcel](t, c, "parcels")
+	connected(t, parcels, 1)
+	err := parcels.Deliver(testContext(t), parcel{In: atB, Else: unregistered{1}})
+	if !errors.Is(err, netchan.ErrUnregistered) {
+		t.Fatal(err)
+	}
+	ints <- 1
+	if v := take(t, atB); v != 1 {
+		t.Fatal(v)
+	}
+	if err := netchan.Err(atB); err != nil {
+		t.Fatal(err)
+	}
+}
