@@ -91,10 +91,10 @@ func (p *chanPlay) endChans() {
 		return func(a *holder) bool { return a.log.ch%3 == n && which(a) }
 	}
 	away := func(a *holder) bool { return !a.atHome }
-	// Some are closed by whoever holds them first.
+	// Some are closed by whoever holds them first, and has not given them up.
 	closed := make(map[int]bool)
 	for _, a := range p.list(ofKind(0, sends)) {
-		if !raceEnabled && !closed[a.log.ch] && p.alive(a.log.life) {
+		if !raceEnabled && !closed[a.log.ch] && p.alive(a.log.life) && !over(a.done) {
 			closed[a.log.ch] = true
 			a.end()
 		}
