@@ -103,9 +103,10 @@ func (p *chanPlay) endChans() {
 	for _, a := range p.list(func(a *holder) bool { return closed[a.log.ch] && sends(a) && away(a) }) {
 		a.tell(1)
 	}
-	p.until("those who hold what was closed know", func() string {
+	// A close comes behind what was sent before it: that goes where the home has dropped the channel.
+	p.until("those who hold what was closed know", littered(func() string {
 		return p.open(p.list(func(a *holder) bool { return closed[a.log.ch] }))
-	})
+	}))
 	// Of some nobody reads any more, and the home has dropped them.
 	for _, a := range p.list(ofKind(1, func(a *holder) bool { return receives(a) || a.atHome })) {
 		p.drops(a)
