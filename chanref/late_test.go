@@ -1,8 +1,10 @@
 package chanref
 
 import (
+	"reflect"
 	"runtime"
 	"testing"
+	"weak"
 
 	"github.com/matveynator/netchan/mux"
 )
@@ -64,4 +66,27 @@ func released(ch any) <-chan struct{} {
 	e, _ := EndingOf(ch)
 	e.Release()
 	return e.Done()
+}
+
+// A proxy that ends while a reference to it is being made is passed on as one that is gone:
+// through it nothing would pass, and nobody would say so.
+func TestProxyThatEndsWhileItIsPassedOn(t *testing.T) {
+	g, n := newGlobe(t, "home", "between", "third")
+	home, between, third := n[0], n[1], n[2]
+	ints := make(chan int, 1)
+	far := carry[chan<- int](home, between, ints)
+	ch := reflect.ValueOf(far)
+	between.table.refs.mu.Lock()
+	p := between.table.refs.byChan[weak.Make(objectIn(ch))]
+	between.table.refs.mu.Unlock()
+	ended(t, "the proxy", released(far))
+	eventually(t, "the proxy's end", func() bool { over, _, _ := p.standing(); return over })
+	r := wireRef{kind: refOther, dir: mux.ToSend, home: home.Self(), homeID: p.key.ref.Channel}
+	ref, err := between.table.count(between.to(third), &r, objectIn(ch), ch, p)
+	if err != nil || ref.e != nil || r.kind != refGone {
+		t.Fatalf("%+v, %v, kind %d", ref, err, r.kind)
+	}
+	runtime.KeepAlive(ints)
+	far, ch, ints = nil, reflect.Value{}, nil
+	g.empty()
 }

@@ -195,6 +195,10 @@ func (t *Table) refer(s *mux.Session, by asker, ch reflect.Value) (outRef, error
 func (t *Table) count(s *mux.Session, r *wireRef, o *object, ch reflect.Value, p *proxy) (outRef, error) {
 	t.refs.mu.Lock()
 	defer t.refs.mu.Unlock()
+	if p != nil && p.ended && !p.moved && !s.Local { // just now: nobody would tell who goes through it
+		r.kind = refGone
+		return outRef{wire: r.append(nil)}, nil
+	}
 	e, err := t.exportOf(o, ch.Type().Elem(), r.dir, p)
 	if err != nil {
 		return outRef{}, err
