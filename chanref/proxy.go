@@ -104,7 +104,7 @@ func (t *Table) proxyFor(s *mux.Session, x *arrival, home Node, ref mux.Ref, typ
 	if then != nil {
 		then()
 	} else {
-		p.reach(x)
+		p.reach(t.gateOf(x))
 	}
 	return ch.Convert(typ), nil
 }
@@ -204,10 +204,11 @@ func (p *proxy) again() (ch reflect.Value, why func() error) {
 	for _, h := range p.held {
 		q.take(h)
 	}
-	then := func() {}
+	then := func() { q.reach(nil) }
 	if p.route != nil {
 		then = q.decide(p.route, p.target, p.direct)
 	}
+	q.relay = p.relay // p was passed on before its way was known, and asks for itself only
 	t.refs.mu.Unlock()
 	then()
 	return ch, q.sink.reason
@@ -262,14 +263,19 @@ func (p *proxy) connect(s *mux.Session, target mux.ID) {
 	}
 }
 
+// gateOf is what the home lets in before what goes to a channel that was passed on.
+func (t *Table) gateOf(x *arrival) *mux.Gate {
+	if !x.gated {
+		return nil
+	}
+	return &mux.Gate{Node: t.net.Node(x.held.key.s).ID, End: x.end, Number: x.number}
+}
+
 // reach tries to get to the home straight, once; where that fails the values go
 // through the node that passed the channel on.
-func (p *proxy) reach(x *arrival) {
+func (p *proxy) reach(gate *mux.Gate) {
 	t := p.t
-	hold := mux.Hold{Channel: p.key.ref.Channel, Dir: p.key.ref.Dir}
-	if x.gated {
-		hold.Gate = &mux.Gate{Node: t.net.Node(x.held.key.s).ID, End: x.end, Number: x.number}
-	}
+	hold := mux.Hold{Channel: p.key.ref.Channel, Dir: p.key.ref.Dir, Gate: gate}
 	t.net.Reach(p.home, func(s *mux.Session) {
 		if s == nil {
 			p.fallBack()

@@ -288,3 +288,50 @@ func TestAskEachOther(t *testing.T) {
 	_ = ring(nil)
 	_ = g
 }
+
+// One to receive from may be passed on while it is not known yet whether its home can be
+// reached: who gets it is given its values all the same, and hears of its close.
+func TestPassedOnBeforeItsWayIsKnown(t *testing.T) {
+	for _, reachable := range []bool{true, false} {
+		g, n := newGlobe(t, "a", "b", "c", "d")
+		a, b, c, d := n[0], n[1], n[2], n[3]
+		known := make(chan struct{})
+		g.reaching = func(from, to *land) {
+			if from == c && to == a {
+				<-known
+			}
+		}
+		if !reachable {
+			g.part(c, a)
+			g.part(d, a)
+			g.mu.Lock()
+			delete(g.apart, [2]*land{c, a}) // that shows late
+			g.mu.Unlock()
+		}
+		ints := make(chan int, 3)
+		atD := carry(c, d, carry(b, c, carry[<-chan int](a, b, ints)))
+		eventually(t, "somebody to take from it at c", func() bool {
+			c.table.refs.mu.Lock()
+			defer c.table.refs.mu.Unlock()
+			for _, e := range c.table.refs.exports {
+				if e.source != nil {
+					return true
+				}
+			}
+			return false
+		})
+		if !reachable {
+			g.part(c, a)
+		}
+		close(known)
+		send(t, ints, 1)
+		if v := receive(t, atD); v != 1 {
+			t.Fatalf("reachable %t: %d", reachable, v)
+		}
+		close(ints)
+		if got := closed(t, atD); len(got) != 0 {
+			t.Errorf("reachable %t: %v", reachable, got)
+		}
+		ended(t, "the reader", doneOf(atD))
+	}
+}
