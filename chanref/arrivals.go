@@ -71,7 +71,7 @@ func (t *Table) arrived(key heldKey) (*heldRef, error) {
 		if t.refs.count[key.s] >= t.maxHeld {
 			return nil, fmt.Errorf("more than %d channels were sent and not released", t.maxHeld)
 		}
-		h = &heldRef{key: key}
+		h = &heldRef{key: key, gone: noted(t.refs.early, key.s, key.ref.Channel)}
 		t.refs.held[key] = h
 		t.refs.made++
 		t.refs.count[key.s]++

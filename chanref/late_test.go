@@ -90,3 +90,52 @@ func TestProxyThatEndsWhileItIsPassedOn(t *testing.T) {
 	far, ch, ints = nil, reflect.Value{}, nil
 	g.empty()
 }
+
+// Word that a channel is gone may come before the value with the reference: what arrives then is
+// a channel that is gone.
+func TestGoneBeforeItArrives(t *testing.T) {
+	for _, relayed := range []bool{false, true} {
+		g, n := newGlobe(t, "home", "between", "third")
+		home, between, third := n[0], n[1], n[2]
+		g.part(home, third)
+		ints := make(chan int, 1)
+		from, ch := home, chan<- int(ints)
+		if relayed {
+			from, ch = between, carry[chan<- int](home, between, ints)
+		}
+		ref, err := from.table.refer(from.to(third), patient{}, reflect.ValueOf(ch))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if relayed {
+			ended(t, "the proxy", released(ch))
+		} else {
+			ref.e.over(nil)
+		}
+		s := third.to(from)
+		eventually(t, "word that the channel is gone", func() bool {
+			third.table.refs.mu.Lock()
+			defer third.table.refs.mu.Unlock()
+			return noted(third.table.refs.early, s, ref.e.ref.Channel)
+		})
+		a := arrivals{table: third.table}
+		if err := a.read(s, ref.wire); err != nil {
+			t.Fatal(err)
+		}
+		got, err := a.claim(0, reflect.TypeFor[chan<- int]())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.close()
+		ended(t, "what has arrived", doneOf(got.Interface()))
+		runtime.KeepAlive(ints)
+		ints, ch, ref, got = nil, nil, outRef{}, reflect.Value{}
+		g.empty()
+	}
+}
+
+// patient asks for a number, and is not asked meanwhile.
+type patient struct{}
+
+func (patient) awaitNumber(answer <-chan uint64) uint64 { return <-answer }
+func (patient) tellAsks()                               {}

@@ -72,7 +72,11 @@ func (t *Table) proxyFor(s *mux.Session, x *arrival, home Node, ref mux.Ref, typ
 		}
 		before = p // the program has dropped it; values may be left in it
 	}
+	gone := x.held.gone && (x.kind == refMine || !x.straight)
 	t.refs.mu.Unlock()
+	if gone {
+		return t.goneChan(typ)
+	}
 	kind, err := familyOf(typ.Elem())
 	if err != nil {
 		return reflect.Value{}, err
@@ -94,7 +98,9 @@ func (t *Table) proxyFor(s *mux.Session, x *arrival, home Node, ref mux.Ref, typ
 	case x.kind == refMine:
 		then = p.decide(s, x.id, true)
 	default:
-		p.relay = x.held
+		if !x.held.gone {
+			p.relay = x.held
+		}
 		if !x.straight {
 			then = p.decide(s, x.id, false)
 		}

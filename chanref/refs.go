@@ -51,9 +51,10 @@ type refTable struct {
 	held    map[heldKey]*heldRef
 	count   map[*mux.Session]int // of held
 	bytes   map[*mux.Session]int
-	proxies map[proxyKey]*proxy  // those that live
-	byChan  map[identity]*proxy  // all whose channel was not collected
-	asked   map[heldKey][]*proxy // who waits for the answer to a HOLD
+	proxies map[proxyKey]*proxy      // those that live
+	byChan  map[identity]*proxy      // all whose channel was not collected
+	asked   map[heldKey][]*proxy     // who waits for the answer to a HOLD
+	early   map[*mux.Session]*recent // channels that were gone before a reference to them came
 
 	violations map[*mux.Session]int
 }
@@ -67,6 +68,7 @@ func (r *refTable) init() {
 	r.held, r.count, r.bytes = make(map[heldKey]*heldRef), make(map[*mux.Session]int), make(map[*mux.Session]int)
 	r.proxies, r.byChan = make(map[proxyKey]*proxy), make(map[identity]*proxy)
 	r.asked = make(map[heldKey][]*proxy)
+	r.early = make(map[*mux.Session]*recent)
 	r.violations = make(map[*mux.Session]int)
 }
 
@@ -133,19 +135,25 @@ func (r *recent) has(id mux.ID) bool {
 }
 
 // left notes that s holds a channel no more that others still hold. mu is held.
-func (r *refTable) left(s *mux.Session, id mux.ID) {
-	if r.former[s] == nil {
-		r.former[s] = new(recent)
+func (r *refTable) left(s *mux.Session, id mux.ID) { note(r.former, s, id) }
+
+// note adds an ID to those of a session.
+func note(of map[*mux.Session]*recent, s *mux.Session, id mux.ID) {
+	if of[s] == nil {
+		of[s] = new(recent)
 	}
-	r.former[s].add(id)
+	of[s].add(id)
+}
+
+// noted says whether an ID is among those of a session.
+func noted(of map[*mux.Session]*recent, s *mux.Session, id mux.ID) bool {
+	ids := of[s]
+	return ids != nil && ids.has(id)
 }
 
 // hasLeft says whether s has held a channel before: what it says of it was overtaken by
 // its release. mu is held.
-func (r *refTable) hasLeft(s *mux.Session, id mux.ID) bool {
-	former := r.former[s]
-	return former != nil && former.has(id)
-}
+func (r *refTable) hasLeft(s *mux.Session, id mux.ID) bool { return noted(r.former, s, id) }
 
 // refer makes a reference to ch, of a directed channel type, for a value that goes
 // over s, and counts it.
@@ -381,6 +389,8 @@ func (t *Table) Gone(s *mux.Session, rs []mux.Ref) {
 					p.relay = nil // the home may still be reached straight
 				}
 			}
+		} else {
+			note(t.refs.early, s, ref.Channel) // it has overtaken the value that brings the reference
 		}
 		t.refs.mu.Unlock()
 		for _, p := range all {

@@ -92,6 +92,7 @@ func (t *Table) lost(s *mux.Session) {
 	r.mu.Lock()
 	delete(r.violations, s)
 	delete(r.crowd, s)
+	delete(r.early, s)
 	defer func() { // what it held is noted below, and nobody asks any more
 		r.mu.Lock()
 		delete(r.former, s)
