@@ -1,6 +1,9 @@
 package netchan
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // chanHistory is the history of a program with channels in values.
 type chanHistory struct {
@@ -203,6 +206,16 @@ func (h *chanHistory) shuts(e *chanEnd) {
 	w := h.note(func() string { return fmt.Sprintf("%v is closed by its holder", e) })
 	c := h.chans[e.ch]
 	c.closes = append(c.closes, closing{e.id, w})
+}
+
+// shutBeside says whether the same channel was closed by who held it at the same node, for it
+// came there before.
+func (h *chanHistory) shutBeside(e *chanEnd) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.ContainsFunc(h.chans[e.ch].closes, func(c closing) bool {
+		return c.end != e.id && h.ends[c.end].life == e.life
+	})
 }
 
 func (h *chanHistory) forsakes(c *chanLog) {

@@ -174,11 +174,12 @@ func (a *holder) send(v letter) (ok bool) {
 	return false
 }
 
-// closed takes the panic of who uses a channel that others may close, too: at its home.
+// closed takes the panic of who uses a channel that others may close, too: at its home, and
+// elsewhere where it has come twice.
 func (a *holder) closed() {
 	if r := recover(); r != nil {
 		a.shut = true
-		if a.log.dir != toSend || !a.log.straight || a.done != nil {
+		if (a.log.dir != toSend || !a.log.straight || a.done != nil) && !a.p.ch.shutBeside(a.log) {
 			a.p.h.fault(errDishonest, "%v: %v", a.log, r)
 		}
 	}
