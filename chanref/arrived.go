@@ -20,6 +20,7 @@ type arrived struct {
 	hidden    bool               // who made it tells of the channel's end
 	enter     func(*mux.In) bool // may wait until a sender may begin; false: never. nil: at once
 	gone      func()             // the last stream was ended by its sender, which has not closed
+	shut      func()             // passes a sender's close on, in place of closing the channel; nil: that is closed
 	over      func(err error)    // the channel was closed by a sender (nil), or by the program
 }
 
@@ -76,6 +77,10 @@ func (s *Sink[T]) recovered(err *error) {
 
 // close closes the channel, unless the program has.
 func (s *Sink[T]) close(c conduit[T]) {
+	if s.cfg.shut != nil {
+		s.cfg.shut()
+		return
+	}
 	if s.cfg.borrowed {
 		var err error
 		defer s.recovered(&err)

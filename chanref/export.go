@@ -183,11 +183,16 @@ func (e *export) sinkFor(s *mux.Session) refSink {
 	if o == nil {
 		return nil
 	}
+	var shut func()
+	if e.proxy != nil { // this program sends on it too, and has not closed it
+		shut = e.proxy.source.shut
+	}
 	e.sink = e.kind.newSink(t, chanAt(o, e.own.typ), SinkConfig{
 		ID: newRefID(), Name: refName, KeepOpen: true, Logger: t.log,
 		arrived: arrived{
 			travelled: true, borrowed: true, hidden: true,
 			enter: func(in *mux.In) bool { return e.enter(in) },
+			shut:  shut,
 			over:  func(err error) { e.over(err) },
 		},
 	})

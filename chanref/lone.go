@@ -52,6 +52,9 @@ type refSource interface {
 	Stats() SourceStats
 	Ending() *Ending
 
+	// shut is told that the channel was closed, not by this program: what it holds is still sent,
+	// and then that is told.
+	shut()
 	// hasClosed says, after the end, whether the channel's close was told.
 	hasClosed() bool
 	// opening is how a stream of it would begin.
@@ -79,6 +82,13 @@ type asker interface {
 func (s *Source[T]) Ending() *Ending { return s.ending }
 
 func (s *Source[T]) hasClosed() bool { return s.toldClose }
+
+func (s *Source[T]) shut() {
+	s.call(func() {
+		s.shutting = true
+		s.stopHere()
+	})
+}
 
 func (s *Source[T]) opening() mux.Open { return s.open() }
 
@@ -174,9 +184,7 @@ func (s *Source[T]) handBack(o *object) {
 	c := s.grip.again(o)
 	end := func() {
 		s.c = c
-		if !s.stopping {
-			s.stopping, s.stopAt = true, s.fromC+s.held()
-		}
+		s.stopHere()
 	}
 	// Nobody else has the channel: what is not in it now will not come.
 	if c.len() == 0 {

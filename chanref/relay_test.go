@@ -335,3 +335,32 @@ func TestPassedOnBeforeItsWayIsKnown(t *testing.T) {
 		ended(t, "the reader", doneOf(atD))
 	}
 }
+
+// Who closes a channel that goes through a third node closes it at its home, and not the proxy
+// that the program at that node has: there, values sent afterwards go nowhere, as elsewhere.
+func TestCloseThroughARelay(t *testing.T) {
+	g, n := newGlobe(t, "a", "b", "c")
+	a, b, c := n[0], n[1], n[2]
+	g.part(a, c)
+	ints := make(chan int, 4)
+	atB := carry[chan<- int](a, b, ints)
+	atC := carry(b, c, atB)
+	send(t, atB, 1)
+	if v := receive(t, ints); v != 1 {
+		t.Fatal(v)
+	}
+	send(t, atC, 2)
+	close(atC)
+	if got := closed(t, ints); len(got) != 1 || got[0] != 2 {
+		t.Fatalf("at home: %v", got)
+	}
+	ended(t, "the proxy in between", doneOf(atB))
+	ended(t, "the proxy that was closed", doneOf(atC))
+	for i := range 10 {
+		send(t, atB, i)
+	}
+	eventually(t, "what was sent too late is counted", func() bool { return b.table.RefStats().Dropped == 10 })
+	runtime.KeepAlive(ints)
+	ints, atB, atC = nil, nil, nil
+	g.empty()
+}

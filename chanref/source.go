@@ -60,6 +60,7 @@ type Source[T any] struct {
 	closed     bool   // the channel was closed
 	stopping   bool   // no more is taken from the channel than stopAt
 	stopAt     uint64
+	shutting   bool // then that was a close
 	aborted    error
 	linger     bool // the time for telling late receivers is over
 	lingerT    *time.Timer

@@ -12,6 +12,9 @@ func (s *Source[T]) over() bool {
 	if s.aborted != nil {
 		return true
 	}
+	if s.shutting && s.fromC >= s.stopAt {
+		s.closed = true
+	}
 	if s.closed {
 		// After close nothing can come behind what C held.
 		for _, d := range s.deliveries {
@@ -159,7 +162,7 @@ func (s *Source[T]) end() {
 	if s.c != nil {
 		weak := s.c.weakly()
 		s.grip, s.c = weak, nil // the program's alone from here on
-		if !s.closed && !s.cfg.borrowed {
+		if (!s.closed || s.shutting) && !s.cfg.borrowed {
 			held := weak.held
 			if s.cfg.held != nil {
 				held = s.cfg.held
@@ -188,12 +191,13 @@ func (s *Source[T]) late() {
 
 // Close takes no more than the channel holds now; that is still delivered, and
 // then the source ends without telling receivers that the channel is closed.
-func (s *Source[T]) Close() {
-	s.call(func() {
-		if !s.stopping {
-			s.stopping, s.stopAt = true, s.fromC+s.held()
-		}
-	})
+func (s *Source[T]) Close() { s.call(s.stopHere) }
+
+// stopHere has no more be taken than the channel holds now.
+func (s *Source[T]) stopHere() {
+	if !s.stopping {
+		s.stopping, s.stopAt = true, s.fromC+s.held()
+	}
 }
 
 // Abort ends the source at once. What is on its way is dropped and counted.
