@@ -11,6 +11,9 @@ import (
 
 // What peers say about channels that travel is the table's.
 
+func (h *hub) Single(in *mux.In, value []byte, wait bool) bool {
+	return h.table.Single(in, value, wait)
+}
 func (h *hub) Discarded(in *mux.In, refs []byte)        { h.table.Discarded(in, refs) }
 func (h *hub) Hold(s *mux.Session, x mux.Hold)          { h.table.Hold(s, x) }
 func (h *hub) Held(s *mux.Session, r mux.Ref, ok bool)  { h.table.Held(s, r, ok) }

@@ -19,6 +19,7 @@ type arrived struct {
 	borrowed  bool               // the channel is the program's: only what a sender closed is closed
 	hidden    bool               // who made it tells of the channel's end
 	enter     func(*mux.In) bool // may wait until a sender may begin; false: never. nil: at once
+	gated     func(*mux.In) bool // whether enter would have to wait; nil: no
 	gone      func()             // the last stream was ended by its sender, which has not closed
 	shut      func()             // passes a sender's close on, in place of closing the channel; nil: that is closed
 	over      func(err error)    // the channel was closed by a sender (nil), or by the program
@@ -35,6 +36,10 @@ type refSink interface {
 
 	// reason is Err from the moment on at which the end begins: before the channel is closed.
 	reason() error
+	// single takes a use of one value: false when it would have to wait, and may not.
+	single(in *mux.In, value []byte, wait bool) bool
+	// forget is told of a session's end, for single values that came over it.
+	forget(s *mux.Session)
 	// gate is open when all that end has sent up to number was pushed; pass opens it
 	// sooner.
 	gate(end mux.ID, number uint64) *gate

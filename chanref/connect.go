@@ -36,13 +36,12 @@ func (s *Source[T]) Connect(session *mux.Session, target mux.Target, node string
 		o.sent, o.acked, o.handed = s.base, s.base, s.base
 		o.early, o.limit = s.cfg.lone, s.base+earlyValues
 		s.d.add(&o.lane)
-		open := s.open()
-		open.Target, open.First = target, s.base+1
 		s.skipped, s.wanting = false, false
-		if s.cfg.lone {
-			o.prepared, o.out = true, session.Prepare(open, o)
+		if o.prepared = s.cfg.lone; o.prepared {
 			return
 		}
+		open := s.open()
+		open.Target, open.First = target, s.base+1
 		o.out = session.Open(open, o)
 	})
 }

@@ -191,9 +191,7 @@ func (e *export) sinkFor(s *mux.Session) refSink {
 		ID: newRefID(), Name: refName, KeepOpen: true, Logger: t.log,
 		arrived: arrived{
 			travelled: true, borrowed: true, hidden: true,
-			enter: func(in *mux.In) bool { return e.enter(in) },
-			shut:  shut,
-			over:  func(err error) { e.over(err) },
+			enter: e.enter, gated: e.gated, shut: shut, over: e.over,
 		},
 	})
 	return e.sink
@@ -275,6 +273,13 @@ func (e *export) enter(in *mux.In) bool {
 		e.sink.pass(wait) // nobody waits there any more
 		return false
 	}
+}
+
+// gated says whether enter may have to wait.
+func (e *export) gated(in *mux.In) bool {
+	e.t.refs.mu.Lock()
+	defer e.t.refs.mu.Unlock()
+	return e.gates[in.Session()] != nil
 }
 
 // gateWait is who waits, and for which node.

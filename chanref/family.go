@@ -42,7 +42,7 @@ func init() { boxed.left.Store(maxBoxed) }
 func Know[T any](w *codec.Writer[T]) {
 	t := reflect.TypeFor[T]()
 	if _, ok := typed.Load(t); !ok {
-		typed.Store(t, typedFamily[T]{w})
+		typed.Store(t, typedFamily[T]{w, elementsOf(w)})
 	}
 }
 
@@ -66,7 +66,10 @@ func familyOf(t reflect.Type) (family, error) {
 	return f, nil
 }
 
-type typedFamily[T any] struct{ w *codec.Writer[T] }
+type typedFamily[T any] struct {
+	w        *codec.Writer[T]
+	elements elements[T]
+}
 
 func (f typedFamily[T]) elem() reflect.Type { return reflect.TypeFor[T]() }
 
@@ -84,7 +87,7 @@ func (f typedFamily[T]) newSource(t *Table, ch reflect.Value, cfg SourceConfig) 
 
 func (f typedFamily[T]) newSink(t *Table, ch reflect.Value, cfg SinkConfig) refSink {
 	c := chanOf[T]{chanIn[T](ch)}
-	return newSink(t, c.weakly(), c, objectOf(c.c), elementsOf(f.w), cfg)
+	return newSink(t, c.weakly(), c, objectOf(c.c), f.elements, cfg)
 }
 
 // boxedFamily is the family of a type that only reflect knows.
@@ -101,11 +104,13 @@ func (f *boxedFamily) makeElements() elements[reflect.Value] {
 		p.Elem().Set(*v)
 		return p.UnsafePointer()
 	}
-	return elements[reflect.Value]{
+	e := elements[reflect.Value]{
 		writer: f.w,
 		reader: func(from *codec.Schema) (decoder[reflect.Value], error) { return codec.NewValueReader(from, f.typ) },
 		same:   func(x, y *reflect.Value) bool { return x.IsValid() && y.IsValid() && bits.same(at(x), at(y)) },
 	}
+	e.findOwn()
+	return e
 }
 
 func (f *boxedFamily) elem() reflect.Type { return f.typ }

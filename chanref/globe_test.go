@@ -164,7 +164,10 @@ type atlas struct{}
 
 func tableOf(s *mux.Session) *Table { return s.Peer.(side).at.table }
 
-func (atlas) Serve(in *mux.In)                    { tableOf(in.Session()).Serve(in) }
+func (atlas) Serve(in *mux.In) { tableOf(in.Session()).Serve(in) }
+func (atlas) Single(in *mux.In, v []byte, wait bool) bool {
+	return tableOf(in.Session()).Single(in, v, wait)
+}
 func (atlas) Discarded(in *mux.In, refs []byte)   { tableOf(in.Session()).Discarded(in, refs) }
 func (atlas) Attach(s *mux.Session, a mux.Attach) { tableOf(s).Attach(s, a) }
 func (atlas) Hold(s *mux.Session, h mux.Hold)     { tableOf(s).Hold(s, h) }

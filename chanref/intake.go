@@ -27,10 +27,12 @@ type run struct {
 type use struct {
 	in       *mux.In
 	end      mux.ID        // of the sender
+	single   bool          // it has brought single values, and has no stream
 	lossy    bool          // its values make room for newer ones
 	every    uint64        // acknowledge at the latest when so many were taken
-	replaced chan struct{} // closed when the same sender has opened a newer stream
+	replaced chan struct{} // closed when the same sender has opened a newer stream; nil: of a single value
 
+	busy  bool // a single value is being brought, by its own In only
 	keeps bool // its source takes back what the program has not taken; guarded by the sink's mu, like all below
 	next  uint64
 	taken uint64

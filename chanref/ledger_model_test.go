@@ -104,10 +104,13 @@ func (m *mesh) at(s *mux.Session) *Table { return m.nodes[m.end(s).at].table }
 
 func meshID(i int) Node { return Node{ID: [32]byte{byte(i + 1)}, Name: fmt.Sprint(i)} }
 
-func (m *mesh) Goodbye(*mux.Session)                    {}
-func (m *mesh) Ended(s *mux.Session, _ error)           { m.at(s).Ended(s) }
-func (m *mesh) Serve(in *mux.In)                        { m.at(in.Session()).Serve(in) }
-func (m *mesh) Attach(s *mux.Session, a mux.Attach)     { m.at(s).Attach(s, a) }
+func (m *mesh) Goodbye(*mux.Session)                {}
+func (m *mesh) Ended(s *mux.Session, _ error)       { m.at(s).Ended(s) }
+func (m *mesh) Serve(in *mux.In)                    { m.at(in.Session()).Serve(in) }
+func (m *mesh) Attach(s *mux.Session, a mux.Attach) { m.at(s).Attach(s, a) }
+func (m *mesh) Single(in *mux.In, v []byte, wait bool) bool {
+	return m.at(in.Session()).Single(in, v, wait)
+}
 func (m *mesh) Discarded(in *mux.In, refs []byte)       { m.at(in.Session()).Discarded(in, refs) }
 func (m *mesh) Hold(s *mux.Session, x mux.Hold)         { m.at(s).Hold(s, x) }
 func (m *mesh) Held(s *mux.Session, r mux.Ref, ok bool) { m.at(s).Held(s, r, ok) }

@@ -122,19 +122,18 @@ func (s *Source[T]) wants() bool {
 	// A stream that has carried one value may well not be needed again: replies are
 	// like that. Others are kept until the source is to nap.
 	if !o.live || o.kept.len() > 0 || !o.left() || len(s.d.back) > 0 || s.closed || s.held() > 0 ||
-		!s.resting.Load() && o.sent > 1 && s.holes == 0 {
+		!s.resting.Load() && o.out != nil && o.sent > 1 && s.holes == 0 {
 		return false
 	}
 	s.base, s.skipped, s.holes = o.sent+s.holes, s.holes > 0, 0
 	s.d.remove(&o.lane)
-	o.gone = true
-	o.out.Close(false)
+	o.end(false)
 	return true
 }
 
 // nap lets the goroutine go, when it was asked to and there is nothing to do.
 func (s *Source[T]) nap() bool {
-	if len(s.d.lanes) > 0 || len(s.deliveries) > 0 || len(s.flushes) > 0 || len(s.waits) > 0 || s.stopping || s.wanting {
+	if len(s.d.lanes) > 0 && !(s.cfg.lone && s.d.lanes[0].o.resting()) || len(s.deliveries) > 0 || len(s.flushes) > 0 || len(s.waits) > 0 || s.stopping || s.wanting {
 		return false
 	}
 	if s.cfg.lone && (s.closed || s.skipped || len(s.d.back) > 0 || s.held() > 0 || !s.resting.Load() && s.seq != 1) {

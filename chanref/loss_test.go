@@ -203,6 +203,7 @@ type evil struct{ serve func(*mux.In) }
 func (e evil) Serve(in *mux.In)                  { e.serve(in) }
 func (evil) Attach(*mux.Session, mux.Attach)     {}
 func (evil) Goodbye(*mux.Session)                {}
+func (evil) Single(*mux.In, []byte, bool) bool   { return true }
 func (evil) Discarded(*mux.In, []byte)           {}
 func (evil) Hold(*mux.Session, mux.Hold)         {}
 func (evil) Held(*mux.Session, mux.Ref, bool)    {}

@@ -27,8 +27,9 @@ type outlet[T any] struct {
 	src       *Source[T]
 	session   *mux.Session
 	target    mux.Target
-	node      string // the receiver's node, for people
-	out       *mux.Out
+	node      string              // the receiver's node, for people
+	out       *mux.Out            // of a lone source nil until a stream is needed
+	one       *mux.Out            // of the single value sent last
 	announced map[codec.Hash]bool // schemas of types inside any, sent on this stream
 	schemas   [][]byte            // of those, the ones to send before the next batch
 	queue     []*parcel           // the last one is being filled
@@ -37,7 +38,7 @@ type outlet[T any] struct {
 	spare     *parcel
 	plain     bool // nothing is compressed
 	squeeze   codec.Compressor
-	prepared  bool   // its OPEN goes with the first batch, or at the end of the burst
+	prepared  bool   // nothing has left yet: at the end of the burst, a stream is opened at least
 	dirty     bool   // in src.dirty
 	gone      bool   // ended: refused, stopped or lost
 	handed    uint64 // numbers up to this were given to mux
@@ -104,6 +105,9 @@ func (o *outlet[T]) returned(b *mux.Batch) {
 }
 
 func (o *outlet[T]) Acked(a mux.Ack) {
+	if o.settles(a) {
+		return
+	}
 	o.tell(func(t *told) {
 		if n := len(t.acks); n > 0 && len(a.Drops) == 0 {
 			t.acks[n-1].Taken, t.acks[n-1].Limit = max(t.acks[n-1].Taken, a.Taken), max(t.acks[n-1].Limit, a.Limit)
@@ -130,6 +134,10 @@ func (s *Source[T]) hearOutlet(o *outlet[T]) {
 	if t.accepted != nil {
 		o.live, o.limit = true, min(t.accepted.Limit, o.acked+maxAhead)
 		o.lossy = o.lossy || t.accepted.Flags&flagLossy != 0
+		if o.one != nil { // the stream's receiver answers for both from here on
+			o.one.Close(false)
+			o.one = nil
+		}
 	}
 	if t.written != nil {
 		o.recycle()
@@ -143,6 +151,7 @@ func (s *Source[T]) hearOutlet(o *outlet[T]) {
 			o.session.Close(t.lost)
 			break
 		}
+		o.live = true // of a single value this is the answer
 	}
 	if !o.gone {
 		s.giveHeld(&o.lane)
@@ -334,6 +343,14 @@ func (o *outlet[T]) handOver() {
 			o.queue = nil
 		}
 		o.queued -= b.Len()
+		if o.alone(b) {
+			o.handed++
+			o.reuse(b)
+			continue
+		}
+		if o.out == nil {
+			o.stream()
+		}
 		o.handed += uint64(b.Count)
 		o.hand = b
 		for _, schema := range o.schemas {
@@ -367,7 +384,13 @@ func (o *outlet[T]) left() bool {
 func (o *outlet[T]) recycle() {
 	p := o.hand
 	o.hand = nil
-	if o.spare == nil && p != nil {
+	if p != nil {
+		o.reuse(p)
+	}
+}
+
+func (o *outlet[T]) reuse(p *parcel) {
+	if o.spare == nil {
 		p.Reset()
 		clear(p.refs)
 		p.refs = p.refs[:0]
@@ -403,7 +426,7 @@ func (s *Source[T]) flush() {
 	s.dirty = s.dirty[:0]
 	if s.cfg.lone && len(s.d.lanes) > 0 {
 		if o := s.d.lanes[0].o; o.prepared {
-			o.prepared = false
+			o.stream()
 			o.out.Begin()
 		}
 	}

@@ -17,16 +17,8 @@ var errGone = errors.New("the stream is gone")
 
 // serve is one stream's goroutine, from its OPEN on.
 func (s *Sink[T]) serve(in *mux.In) {
-	schema, err := s.schemaOf(in.Open())
-	if err != nil {
-		in.Session().Close(&ProtocolError{Channel: label(s.cfg.Name), Err: err})
-		in.Refuse(mux.CodeProtocol, err.Error())
-		return
-	}
-	reader, err := s.reader(schema)
-	if err != nil {
-		s.mismatch(in, err)
-		in.Refuse(mux.CodeType, s.text+"\n"+reasonOf(err))
+	reader := s.readerFor(in)
+	if reader == nil {
 		return
 	}
 	u := s.admit(in)
@@ -34,7 +26,7 @@ func (s *Sink[T]) serve(in *mux.In) {
 		in.Refuse(mux.CodeClosed, "the receiving end was closed")
 		return
 	}
-	accept := mux.Accept{Limit: s.limit(in.Open().First - 1)}
+	accept := mux.Accept{Limit: u.limit}
 	if s.cfg.Lossy {
 		accept.Flags |= flagLossy
 	}
@@ -43,7 +35,7 @@ func (s *Sink[T]) serve(in *mux.In) {
 		s.leave(u, false)
 		return
 	}
-	err = s.receive(u, reader, s.table.typesOf(in.Session()))
+	err := s.receive(u, reader, s.table.typesOf(in.Session()))
 	switch err {
 	case errUserClosed:
 		s.conclude(err)
@@ -59,6 +51,26 @@ func (s *Sink[T]) serve(in *mux.In) {
 			"node", s.table.nodeName(in.Session()), "reason", err)
 	}
 	s.leave(u, clean)
+}
+
+// readerFor is what reads a sender's values; nil when it was refused.
+func (s *Sink[T]) readerFor(in *mux.In) decoder[T] {
+	schema, err := s.schemaOf(in.Open())
+	if err != nil {
+		in.Session().Close(&ProtocolError{Channel: label(s.cfg.Name), Err: err})
+		in.Refuse(mux.CodeProtocol, err.Error())
+		return nil
+	}
+	if schema == s.writer.Schema() && s.own != nil {
+		return s.own
+	}
+	reader, err := s.reader(schema)
+	if err != nil {
+		s.mismatch(in, err)
+		in.Refuse(mux.CodeType, s.text+"\n"+reasonOf(err))
+		return nil
+	}
+	return reader
 }
 
 // schemaOf is the schema of what a sender sends; most send what is received here.
@@ -226,6 +238,7 @@ type pusher[T any] struct {
 	v      T        // the value that was read last
 	bad    error    // or why it can't be had
 	n      uint64   // pushed since the last note
+	hasty  bool     // it does not wait: errFull
 }
 
 // open makes f the frame that is read.
@@ -345,6 +358,9 @@ func (p *pusher[T]) wait() (bool, error) {
 	p.note()
 	if p.u.lossy {
 		return p.makeRoom(), nil
+	}
+	if p.hasty {
+		return false, errFull
 	}
 	if s.cfg.travelled {
 		return p.patiently()

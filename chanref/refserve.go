@@ -12,9 +12,19 @@ import (
 // serveRef serves a use that is for a channel which its sender holds. It is false when
 // there is no such channel.
 func (t *Table) serveRef(in *mux.In) bool {
+	sink, found := t.sinkOf(in)
+	if sink != nil {
+		sink.serve(in)
+	}
+	return found
+}
+
+// sinkOf is the sink of the channel that a use is for, where its sender holds it. It is nil when
+// the use was refused, or, without found, when there is no such channel.
+func (t *Table) sinkOf(in *mux.In) (sink refSink, found bool) {
 	target := in.Open().Target
 	if target.Name != "" {
-		return false
+		return nil, false
 	}
 	t.refs.mu.Lock()
 	e := t.refs.exports[target.ID]
@@ -23,12 +33,11 @@ func (t *Table) serveRef(in *mux.In) bool {
 	late := t.refs.hasLeft(in.Session(), target.ID)
 	t.refs.mu.Unlock()
 	if e == nil {
-		return false
+		return nil, false
 	}
-	sink := e.sinkFor(in.Session())
+	sink = e.sinkFor(in.Session())
 	switch {
 	case sink != nil:
-		sink.serve(in)
 	case (held || dead) && e.ref.Dir == mux.ToSend: // who was told may have let it go since
 		in.Refuse(mux.CodeClosed, "the channel was closed or dropped")
 	default:
@@ -37,7 +46,7 @@ func (t *Table) serveRef(in *mux.In) bool {
 			t.violation(in.Session(), "an OPEN")
 		}
 	}
-	return true
+	return sink, true
 }
 
 // attachRef is serveRef for an end that asks for values.
@@ -100,7 +109,13 @@ func (t *Table) lost(s *mux.Session) {
 	}()
 	var ends []func(error)
 	for _, e := range r.out.lose(s) {
-		ends = append(ends, e.unheldBy(s))
+		end, sink := e.unheldBy(s), e.sink
+		ends = append(ends, func(why error) {
+			if sink != nil {
+				sink.forget(s)
+			}
+			end(why)
+		})
 	}
 	var cut []*proxy
 	for key, h := range r.held {

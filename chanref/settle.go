@@ -111,6 +111,7 @@ func (s *Sink[T]) look() (moved, again bool) {
 	}
 	for _, u := range due {
 		s.ack(u, false)
+		s.settled(u)
 	}
 	return taken != before || len(due) > 0, again
 }

@@ -103,22 +103,32 @@ func windowOf(n int, lossy bool) uint64 {
 // admit makes in a use of the sink; nil when the sink has ended.
 func (s *Sink[T]) admit(in *mux.In) *use {
 	open := in.Open()
+	if u, done := s.adopt(in); done {
+		return u
+	}
 	u := &use{
 		in: in, end: open.End,
-		keeps:    open.Flags&(flagBroadcast|flagAtMostOnce) == 0,
-		lossy:    s.cfg.Lossy || open.Flags&flagLossy != 0,
-		every:    max(1, s.window/2),
-		replaced: make(chan struct{}),
-		next:     open.First, taken: open.First - 1, told: open.First - 1,
+		keeps:  open.Flags&(flagBroadcast|flagAtMostOnce) == 0,
+		lossy:  s.cfg.Lossy || open.Flags&flagLossy != 0,
+		every:  max(1, s.window/2),
+		single: in.Single(), busy: in.Single(),
+		next: open.First, taken: open.First - 1, told: open.First - 1,
 	}
 	u.limit = s.limit(u.taken)
+	if !u.single {
+		u.replaced = make(chan struct{})
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
 		return nil
 	}
 	if old := s.uses[open.End]; old != nil {
-		close(old.replaced)
+		if old.single {
+			old.in.Leave()
+		} else {
+			close(old.replaced)
+		}
 		old.keeps = false
 	} else {
 		s.counts.senders.Add(1)
@@ -126,6 +136,29 @@ func (s *Sink[T]) admit(in *mux.In) *use {
 	s.uses[open.End] = u
 	s.openGates()
 	return u
+}
+
+// adopt has in go on with what its sender has sent as single values; done is false where there
+// is nothing of that. u is nil when the sink has ended.
+func (s *Sink[T]) adopt(in *mux.In) (u *use, done bool) {
+	open := in.Open()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return nil, true
+	}
+	u = s.uses[open.End]
+	if u == nil || !u.single || open.First < u.next || u.busy && u.in != in {
+		return nil, false
+	}
+	if u.in != in {
+		u.in.Leave()
+	}
+	u.in, u.next, u.busy = in, open.First, in.Single() // numbers that are left out will never come
+	if u.single = in.Single(); !u.single {
+		u.replaced = make(chan struct{})
+	}
+	return u, true
 }
 
 // limit is how far a sender of whose values taken are taken may go: by what the
@@ -138,12 +171,8 @@ func (s *Sink[T]) leave(u *use, clean bool) {
 	if !s.ended {
 		u.keeps = false // nobody will hear what comes back: it stays to be read
 	}
-	s.remember(u.end, u.next-1)
 	upTo, replaced := u.next-1, s.uses[u.end] != u
-	if !replaced {
-		delete(s.uses, u.end)
-		s.counts.senders.Add(-1)
-	}
+	s.depart(u)
 	if clean {
 		if len(s.closed) >= maxSenders {
 			clear(s.closed)
@@ -164,6 +193,15 @@ func (s *Sink[T]) leave(u *use, clean bool) {
 		u.in.Stop(mux.Stop{Code: mux.CodeReplaced, Text: "the same sender has opened another stream", UpTo: upTo})
 	}
 	s.Evaluate()
+}
+
+// depart has u be no use of the sink any more. s.mu is held.
+func (s *Sink[T]) depart(u *use) {
+	s.remember(u.end, u.next-1)
+	if s.uses[u.end] == u {
+		delete(s.uses, u.end)
+		s.counts.senders.Add(-1)
+	}
 }
 
 // maxSenders bounds what a sink remembers of senders that are not connected.

@@ -37,6 +37,7 @@ type Source[T any] struct {
 	hash   [16]byte
 	schema []byte
 	text   string
+	plain  bool // mux.Session.Single may have its values
 
 	wake    chan struct{} // capacity 1: something is in the inbox
 	pending atomic.Bool   // the same, cheap to look at between two values
@@ -97,7 +98,7 @@ func newSource[T any](t *Table, g grip[T], c conduit[T], o *object, w encoder[T]
 	schema := w.Schema()
 	s := &Source[T]{
 		cfg: cfg, table: t, grip: g, c: c, writer: w,
-		hash: schema.Hash(), schema: schema.Bytes(), text: schema.String(),
+		hash: schema.Hash(), schema: schema.Bytes(), text: schema.String(), plain: schema.Plain(),
 		wake: make(chan struct{}, 1),
 		d:    dispatch[T]{broadcast: cfg.Broadcast, atMostOnce: cfg.AtMostOnce},
 	}

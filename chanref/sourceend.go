@@ -132,9 +132,8 @@ func (s *Source[T]) end() {
 			s.d.lose(&o.lane, o.handed+1, gone)
 		}
 		o.takeBackRefs()
-		o.gone = true
 		s.toldClose = clean
-		o.out.Close(clean)
+		o.end(clean)
 	}
 	for _, it := range s.d.back {
 		s.d.settle(nil, it.seq, &gone)

@@ -38,15 +38,16 @@ func ParseSchema(b []byte) (*Schema, error) {
 		return nil, corrupt("schema with %d bytes too many", len(p.rest))
 	}
 	m := measure{height: make(map[*node]int, len(p.nodes))}
-	chans := false
+	chans, plain := false, true
 	for _, n := range p.nodes {
 		if err := m.node(n); err != nil {
 			return nil, err
 		}
 		chans = chans || n.kind == kindAny || n.kind.channel()
+		plain = plain && !n.kind.coded()
 	}
 	root := p.nodes[0]
-	return &Schema{hash: hashOf(b), bytes: b, root: root, text: root.String(), chans: chans}, nil
+	return &Schema{hash: hashOf(b), bytes: b, root: root, text: root.String(), chans: chans, plain: plain && !chans}, nil
 }
 
 type parser struct {

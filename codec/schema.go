@@ -25,6 +25,7 @@ type Schema struct {
 	root  *node
 	text  string
 	chans bool // Channels
+	plain bool // Plain
 
 	// What reading it inside an any takes, found once; and how much finding such things may
 	// still cost for the peer that it came from, nil: any amount.
@@ -45,6 +46,10 @@ func (s *Schema) String() string { return s.text }
 
 // Channels reports whether a value may hold a channel: one of its types is a channel, or any.
 func (s *Schema) Channels() bool { return s.chans }
+
+// Plain reports whether reading and writing a value is all done here: none of its types is any,
+// a channel, or one that has functions of the program for it.
+func (s *Schema) Plain() bool { return s.plain }
 
 func hashOf(b []byte) Hash {
 	sum := sha256.Sum256(b)

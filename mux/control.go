@@ -34,11 +34,12 @@ func (s *Session) takeControl(dst []byte) []byte {
 		}
 		dst = appendAttach(dst, a)
 	}
+	dst = s.takeSingles(dst)
 	if s.bye.answer {
 		s.bye.answer = false
 		dst = appendEmpty(dst, frameGoodbyeOK)
 	}
-	if s.bye.wanted && !s.bye.sent && s.ready.len() == 0 && s.says.len() == 0 && s.attaches.len() == 0 && s.refs.len() == 0 {
+	if s.bye.wanted && !s.bye.sent && s.ready.len() == 0 && s.says.len() == 0 && s.attaches.len() == 0 && s.refs.len() == 0 && len(s.singles) == 0 {
 		s.bye.sent = true
 		dst = appendEmpty(dst, frameGoodbye)
 	}
@@ -147,6 +148,8 @@ func (s *Session) hear(typ byte, body []byte) error {
 		return nil
 	case frameHold, frameHeld, frameRelease, frameGone:
 		return s.hearRefs(typ, body)
+	case frameSingle:
+		return s.hearSingle(body)
 	case frameGoodbye, frameGoodbyeOK:
 		if len(body) != 0 {
 			return malformed(typ)
@@ -168,6 +171,12 @@ func (s *Session) find(use uint64, typ byte) (*Out, error) {
 		return nil, nil
 	}
 	asks := typ == frameAccept || typ == frameRefuse
+	if o.single { // its first ACK accepts it
+		if typ == frameAccept || asks && o.accepted {
+			return nil, violation("control stream", "frame of type %d out of turn for use %d", typ, use)
+		}
+		return o, nil
+	}
 	if !o.opened || !o.dead && asks == o.accepted {
 		return nil, violation("control stream", "frame of type %d out of turn for use %d", typ, use)
 	}
@@ -208,6 +217,11 @@ func (s *Session) hearAck(use, bytes uint64, a Ack) error {
 	}
 	tell := o.told()
 	s.raise(o, bytes)
+	if o.single {
+		if o.accepted = true; a.Taken >= o.open.First {
+			s.endSingle(o)
+		}
+	}
 	s.mu.Unlock()
 	if tell {
 		o.fb.Acked(a)
@@ -217,7 +231,7 @@ func (s *Session) hearAck(use, bytes uint64, a Ack) error {
 
 // raise sets o's byte limit. s.mu is held.
 func (s *Session) raise(o *Out, bytes uint64) {
-	if bytes > o.limit {
+	if bytes > o.limit && !o.single {
 		o.limit = bytes
 		s.queue(o)
 	}
@@ -265,8 +279,11 @@ func (s *Session) kill(use uint64, typ byte) (*Out, error) {
 		return nil, err
 	}
 	tell := o.told()
-	o.dead = true
-	s.queue(o)
+	if o.dead = true; o.single {
+		s.endSingle(o)
+	} else {
+		s.queue(o)
+	}
 	if !tell {
 		return nil, nil
 	}

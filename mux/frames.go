@@ -30,13 +30,14 @@ const (
 	frameGoodbyeOK = 23 // answer
 )
 
-// About channels, also on the control stream. Their channels are those of the side that hears
+// About channels, also on the control stream. SINGLE is from the side that opens its use. Their channels are those of the side that hears
 // HOLD and RELEASE, and of the side that says HELD and GONE:
 const (
 	frameHold    = 24 // channel, direction, gated?, [node, end, number]
 	frameHeld    = 25 // channel, direction, ok?
 	frameRelease = 26 // number of entries; each: channel, direction, count
 	frameGone    = 27 // number of entries; each: channel, direction
+	frameSingle  = 28 // use, target ID, end, first, flags, hash, value: a whole use
 )
 
 const (

@@ -89,6 +89,7 @@ func (c *memConn) Close() error {
 // handler is a Handler made of functions, any of which may be nil.
 type handler struct {
 	serve     func(*In)
+	single    func(in *In, value []byte, wait bool) bool
 	attach    func(*Session, Attach)
 	goodbye   func(*Session)
 	ended     func(*Session, error)
@@ -108,6 +109,13 @@ func (h *handler) Serve(in *In) {
 		return
 	}
 	in.Refuse(CodeNoSuch, "")
+}
+func (h *handler) Single(in *In, value []byte, wait bool) bool {
+	if h.single != nil {
+		return h.single(in, value, wait)
+	}
+	in.Refuse(CodeNoSuch, "")
+	return true
 }
 func (h *handler) Attach(s *Session, a Attach) {
 	if h.attach != nil {

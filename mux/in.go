@@ -31,7 +31,7 @@ type Frame struct {
 // to Serve's.
 type In struct {
 	s    *Session
-	st   *inStream
+	st   *inStream // nil: of a single value
 	open Open
 	base uint64 // bytes of the stream before this use
 
@@ -73,8 +73,11 @@ const (
 )
 
 func newIn(s *Session, st *inStream, open Open) *In {
-	in := &In{s: s, st: st, open: open, base: st.before, done: make(chan struct{}), relief: make(chan struct{}, 1)}
-	in.window.Store(baseWindow)
+	in := &In{s: s, st: st, open: open, done: make(chan struct{})}
+	if st != nil {
+		in.base, in.relief = st.before, make(chan struct{}, 1)
+		in.window.Store(baseWindow)
+	}
 	return in
 }
 
@@ -91,7 +94,7 @@ func (in *In) Done() <-chan struct{} { return in.done }
 func (in *In) closeDone() { in.doneOnce.Do(func() { close(in.done) }) }
 
 // Accept answers the Open with yes: numbers up to a.Limit may be sent. Only the first
-// Accept or Refuse counts.
+// Accept or Refuse counts. A single value's use is accepted by its first Ack instead.
 func (in *In) Accept(a Accept) {
 	in.s.mu.Lock()
 	defer in.s.mu.Unlock()
@@ -126,6 +129,7 @@ func (in *In) Ack(a Ack) {
 	for _, d := range a.Drops {
 		in.drop(d)
 	}
+	in.answered = in.answered || in.st == nil
 	in.queue(sayAck)
 }
 
@@ -187,6 +191,7 @@ func (in *In) quit(last saying) {
 	in.queue(last)
 	in.told.Store(true)
 	in.closeDone()
+	in.leave()
 }
 
 // queue notes what is to be said. s.mu is held.
@@ -262,6 +267,9 @@ func (in *In) later(dst []byte, what saying) []byte {
 
 // allow raises the byte limit to a window ahead of what was read, and returns it. s.mu is held.
 func (in *In) allow() uint64 {
+	if in.st == nil {
+		return 0
+	}
 	limit := in.read.Load() + in.window.Load()
 	in.st.allow(in.base + limit)
 	return limit

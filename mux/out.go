@@ -14,6 +14,7 @@ type Out struct {
 	off     int // of a large batch: what has left; -1: not even its BIG
 	schemas [][]byte
 
+	single   bool // one value, without a stream
 	waits    bool // OPEN waits for the first Send, Begin or Close
 	opened   bool // OPEN was written
 	accepted bool
@@ -105,7 +106,10 @@ func (o *Out) Close(clean bool) {
 	if o.closed {
 		return
 	}
-	o.closed, o.clean = true, clean
+	if o.closed, o.clean = true, clean; o.single {
+		o.s.endSingle(o)
+		return
+	}
 	o.s.queue(o)
 }
 

@@ -65,6 +65,8 @@ const (
 
 func (p *program) errorf(format string, args ...any) { p.t.Helper(); p.t.Errorf(format, args...) }
 
+func (p *program) Single(in *In, value []byte, wait bool) bool { return true }
+
 func (p *program) Attach(s *Session, a Attach) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -31,28 +31,32 @@ type Session struct {
 
 	framesOut, bytesOut atomic.Uint64
 
-	mu        sync.Mutex
-	err       error             // why it ends; set once
-	over      bool              // Lost has been told to all; nobody else will
-	outs      map[uint64]*Out   // whose OPEN was written
-	unsaid    map[*Out]struct{} // whose OPEN was not
-	lastUse   uint64
-	ins       map[*In]struct{}
-	says      fifo[*In]     // Ins with something to say
-	ready     fifo[*Out]    // Outs with something to write
-	unopened  fifo[*Out]    // Outs that wait for a stream
-	idle      []stream      // streams without a use
-	closing   fifo[stream]  // streams to be closed by the writer
-	attaches  fifo[*Attach] // to be sent
-	refs      refQueue
-	known     map[ID]bool   // hashes of schemas the peer has
-	schemas   map[ID][]byte // the peer's schemas
-	schemaLen int           // and their bytes
-	opened    uint64        // streams
-	bye       byeState
-	answered  chan struct{} // closed when the peer has answered our GOODBYE
-	grown     map[stream]struct{}
-	sweep     *time.Timer // shrinks what is in grown
+	mu                    sync.Mutex
+	err                   error             // why it ends; set once
+	over                  bool              // Lost has been told to all; nobody else will
+	outs                  map[uint64]*Out   // whose OPEN was written
+	unsaid                map[*Out]struct{} // whose OPEN was not
+	lastUse               uint64
+	ins                   map[*In]struct{}
+	says                  fifo[*In]     // Ins with something to say
+	ready                 fifo[*Out]    // Outs with something to write
+	unopened              fifo[*Out]    // Outs that wait for a stream
+	idle                  []stream      // streams without a use
+	closing               fifo[stream]  // streams to be closed by the writer
+	attaches              fifo[*Attach] // to be sent
+	refs                  refQueue
+	singles               []byte // SINGLE frames to be sent, from singlesAt on
+	singlesAt             int
+	singlesOut, singlesIn int           // uses of single values
+	lastSingle            uint64        // number of the peer's last one
+	known                 map[ID]bool   // hashes of schemas the peer has
+	schemas               map[ID][]byte // the peer's schemas
+	schemaLen             int           // and their bytes
+	opened                uint64        // streams
+	bye                   byeState
+	answered              chan struct{} // closed when the peer has answered our GOODBYE
+	grown                 map[stream]struct{}
+	sweep                 *time.Timer // shrinks what is in grown
 }
 
 type byeState struct {

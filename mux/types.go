@@ -99,6 +99,11 @@ type Handler interface {
 	// A Serve that returns before Next said so must have called Refuse or Stop (or do so
 	// soon, from elsewhere). It must return when in.Done is closed.
 	Serve(in *In)
+	// Single: a use of one value has come, without a stream: it is over with in.Leave, Stop or
+	// Refuse. Where it would have to wait for somebody it returns false, and is called again, on
+	// a goroutine of its own and with wait; then it returns when in.Done is closed. value is valid
+	// until it returns.
+	Single(in *In, value []byte, wait bool) bool
 	// Discarded: references came for a use that nobody reads any more: Serve has returned, or
 	// was not called because a limit is reached, or Next returned ErrStopped instead of them.
 	// Called on the stream's goroutine; it must not block on a user. refs is valid until it
