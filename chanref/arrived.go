@@ -16,13 +16,10 @@ type arrived struct {
 	// travelled: the sink does not keep the channel alive, and its first sender that
 	// closes ends it.
 	travelled bool
-	borrowed  bool               // the channel is the program's: only what a sender closed is closed
-	hidden    bool               // who made it tells of the channel's end
-	enter     func(*mux.In) bool // may wait until a sender may begin; false: never. nil: at once
-	gated     func(*mux.In) bool // whether enter would have to wait; nil: no
-	gone      func()             // the last stream was ended by its sender, which has not closed
-	shut      func()             // passes a sender's close on, in place of closing the channel; nil: that is closed
-	over      func(err error)    // the channel was closed by a sender (nil), or by the program
+	borrowed  bool    // the channel is the program's: only what a sender closed is closed
+	hidden    bool    // who made it tells of the channel's end
+	export    *export // of this node, that it is the sink of; else nil
+	proxy     *proxy  // the same
 }
 
 // refSink is the sink of a channel that travelled.
@@ -82,8 +79,8 @@ func (s *Sink[T]) recovered(err *error) {
 
 // close closes the channel, unless the program has.
 func (s *Sink[T]) close(c conduit[T]) {
-	if s.cfg.shut != nil {
-		s.cfg.shut()
+	if e := s.cfg.export; e != nil && e.proxy != nil { // this program sends on it too, and has not closed it
+		e.proxy.source.shut()
 		return
 	}
 	if s.cfg.borrowed {
@@ -102,8 +99,8 @@ func (s *Sink[T]) left(clean bool) {
 	case ended:
 	case clean:
 		s.conclude(nil)
-	case last && s.cfg.gone != nil:
-		s.cfg.gone()
+	case last && s.cfg.proxy != nil:
+		s.cfg.proxy.leftBehind()
 	case last && retired != nil:
 		s.Abort(retired)
 	}
@@ -130,8 +127,8 @@ func (s *Sink[T]) conclude(err error) {
 	for _, u := range uses {
 		s.stopLate(u)
 	}
-	if s.cfg.over != nil {
-		s.cfg.over(err)
+	if s.cfg.export != nil {
+		s.cfg.export.over(err)
 	}
 }
 

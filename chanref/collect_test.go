@@ -123,8 +123,8 @@ func TestEndingOf(t *testing.T) {
 		ch   any
 		want *Ending
 	}{
-		{c, src.ending}, {named(c), src.ending}, {d, sink.ending}, {sinkChan, sink.ending},
-		{both, bothSrc.ending}, {(<-chan int)(both), bothSrc.ending}, {(chan<- int)(both), bothSrc.ending},
+		{c, &src.ending}, {named(c), &src.ending}, {d, sink.ending}, {sinkChan, sink.ending},
+		{both, &bothSrc.ending}, {(<-chan int)(both), &bothSrc.ending}, {(chan<- int)(both), &bothSrc.ending},
 		{make(chan int), nil},
 	} {
 		if e, ok := EndingOf(ch.ch); !ok || e != ch.want {
@@ -169,7 +169,7 @@ func TestIndexForgets(t *testing.T) {
 	kept := make([]chan int, n)
 	for i := range kept {
 		kept[i] = make(chan int, i%3)
-		index(objectOf(kept[i]), newEnding(nil))
+		index(objectOf(kept[i]), new(Ending))
 	}
 	runtime.GC()
 	if entries() != n {
@@ -209,6 +209,27 @@ func (w weakHold[T]) get() chan T {
 }
 
 func drainChan[T any](c chan T, count func()) {
-	g := chanOf[T]{c}.weakly()
-	new(drains).add(drainOf(g, g.held, count))
+	new(drains).add(&drained{of: emptied[T]{chanOf[T]{c}.weakly(), count}})
+}
+
+// emptied is a drainee without a source.
+type emptied[T any] struct {
+	grip  grip[T]
+	count func()
+}
+
+func (e emptied[T]) look(bool) (took int, over bool) {
+	c := e.grip.conduit()
+	if c == nil {
+		return 0, true
+	}
+	for took < drainBurst {
+		_, got, closed := c.tryRecv()
+		if !got {
+			return took, closed
+		}
+		took++
+		e.count()
+	}
+	return took, false
 }

@@ -110,7 +110,9 @@ func (s *Source[T]) refuse(o *outlet[T], r mux.Refuse) {
 		s.cfg.Logger.Warn("netchan: a receiver of this name has another type",
 			"channel", label(s.cfg.Name), "node", o.node, "sent", s.text, "received", typ, "reason", why)
 	}
-	if s.cfg.Refused != nil {
+	if s.cfg.lone {
+		s.cfg.of.refused(r)
+	} else if s.cfg.Refused != nil {
 		s.cfg.Refused(r)
 	}
 }

@@ -33,37 +33,16 @@ type drains struct {
 
 // drained is an ended channel.
 type drained struct {
-	look     func() (took int, over bool)
+	of       drainee
 	interval time.Duration
 	at       time.Time
 	took     time.Time // when something was taken last
 }
 
-// drainOf is the channel that g holds, whose values count is called for. One with a buffer is
-// looked at without taking, by held, which is cheaper, and does not show that it was closed.
-func drainOf[T any](g grip[T], held func() (n int, ok bool), count func()) *drained {
-	buffered := false
-	return &drained{look: func() (took int, over bool) {
-		if buffered {
-			if n, ok := held(); n == 0 {
-				return 0, !ok
-			}
-		}
-		c := g.conduit()
-		if c == nil {
-			return 0, true
-		}
-		buffered = c.cap() > 0
-		for took < drainBurst {
-			_, got, closed := c.tryRecv()
-			if !got {
-				return took, closed
-			}
-			took++
-			count()
-		}
-		return took, false
-	}}
+// drainee is the source that it has had.
+type drainee interface {
+	// look takes what there is. again: it has done so before.
+	look(again bool) (took int, over bool)
 }
 
 // add looks at e at once, and then again and again.
@@ -81,7 +60,7 @@ func (d *drains) add(e *drained) {
 
 // next looks at e, and says whether that was the last time.
 func (e *drained) next(now time.Time) (over bool) {
-	took, over := e.look()
+	took, over := e.of.look(!e.at.IsZero())
 	if took > 0 || e.took.IsZero() {
 		e.interval, e.took = 0, now
 	}

@@ -37,6 +37,7 @@ type export struct {
 
 // ownChan is what is known of a channel that is exported, in both directions.
 type ownChan struct {
+	t      *Table
 	id     identity
 	typ    reflect.Type // chan T
 	send   *export
@@ -56,7 +57,7 @@ func (t *Table) exportOf(o *object, elem reflect.Type, dir mux.Direction, p *pro
 	id := weak.Make(o)
 	own := t.refs.own[id]
 	if own == nil {
-		own = &ownChan{id: id, typ: reflect.ChanOf(reflect.BothDir, elem)}
+		own = &ownChan{t: t, id: id, typ: reflect.ChanOf(reflect.BothDir, elem)}
 		t.refs.own[id] = own
 		runtime.AddCleanup(o, func(own *ownChan) {
 			unindex(own.id)
@@ -103,7 +104,7 @@ func (e *export) hold(s *mux.Session, ch reflect.Value) {
 	}
 	e.t.refs.exports[e.ref.Channel] = e
 	if e.proxy == nil && !s.Local {
-		e.own.tell(e.t)
+		e.own.tell()
 	}
 }
 
@@ -130,7 +131,7 @@ func (e *export) pass(gates []*gate) {
 }
 
 // tell gives the channel an Ending, if it has none that is open. refs.mu is held.
-func (c *ownChan) tell(t *Table) {
+func (c *ownChan) tell() {
 	if c.ending != nil {
 		return
 	}
@@ -138,16 +139,20 @@ func (c *ownChan) tell(t *Table) {
 	if e == nil {
 		return
 	}
-	e.of(t.net.Self, nil)
 	e.mu.Lock()
-	e.flush = func(ctx context.Context) error { return c.flush(ctx, t) }
+	e.of, e.flusher = c, c
 	e.mu.Unlock()
 	c.ending = e
 }
 
-// flush waits until what was sent on the channel, for others to receive, is
+// An ownChan is what its Ending tells of.
+func (c *ownChan) where() Node { return c.t.net.Self() }
+func (c *ownChan) release()    {}
+
+// Flush waits until what was sent on the channel, for others to receive, is
 // acknowledged.
-func (c *ownChan) flush(ctx context.Context, t *Table) error {
+func (c *ownChan) Flush(ctx context.Context) error {
+	t := c.t
 	t.refs.mu.Lock()
 	var source refSource
 	if c.recv != nil && !c.recv.dead {
@@ -183,16 +188,9 @@ func (e *export) sinkFor(s *mux.Session) refSink {
 	if o == nil {
 		return nil
 	}
-	var shut func()
-	if e.proxy != nil { // this program sends on it too, and has not closed it
-		shut = e.proxy.source.shut
-	}
 	e.sink = e.kind.newSink(t, chanAt(o, e.own.typ), SinkConfig{
 		ID: newRefID(), Name: refName, KeepOpen: true, Logger: t.log,
-		arrived: arrived{
-			travelled: true, borrowed: true, hidden: true,
-			enter: e.enter, gated: e.gated, shut: shut, over: e.over,
-		},
+		arrived: arrived{travelled: true, borrowed: true, hidden: true, export: e},
 	})
 	return e.sink
 }

@@ -11,29 +11,35 @@ import (
 // An Ending tells how a channel that this package feeds or empties ends. It
 // does not keep the channel alive.
 type Ending struct {
-	mu    sync.Mutex    // guards what follows
-	done  chan struct{} // made when it is first asked for
-	ended bool
-	err   error
-	flush func(context.Context) error // nil for a channel to receive from, and after the end
-
-	// Of a channel that travelled.
-	home    func() Node
-	release func()
-	passing bool // it may travel again: then another Ending takes the place of this one
+	mu      sync.Mutex    // guards what follows
+	done    chan struct{} // made when it is first asked for
+	ended   bool
+	err     error
+	flusher flusher   // nil for a channel to receive from, and after the end
+	of      traveller // the channel that travelled; else nil
+	passing bool      // it may travel again: then another Ending takes the place of this one
 }
 
-func newEnding(flush func(context.Context) error) *Ending { return &Ending{flush: flush} }
+// flusher is what waits until what was sent is acknowledged.
+type flusher interface {
+	Flush(ctx context.Context) error
+}
+
+// traveller is a channel that travelled.
+type traveller interface {
+	where() Node // it lives
+	release()    // gives its proxy up
+}
 
 // Home is the node where the channel lives; ok is false for one that did not travel.
 func (e *Ending) Home() (n Node, ok bool) {
 	e.mu.Lock()
-	home := e.home
+	of := e.of
 	e.mu.Unlock()
-	if home == nil {
+	if of == nil {
 		return Node{}, false
 	}
-	return home(), true
+	return of.where(), true
 }
 
 // Own says whether the channel is the program's own: it went out in a value, or may yet do.
@@ -43,18 +49,18 @@ func (e *Ending) Own() bool { return e.passing }
 // delivered, or goes back. It does nothing to any other channel.
 func (e *Ending) Release() {
 	e.mu.Lock()
-	release := e.release
+	of := e.of
 	e.mu.Unlock()
-	if release != nil {
-		release()
+	if of != nil {
+		of.release()
 	}
 }
 
-// of says of which channel that travelled e is.
-func (e *Ending) of(home func() Node, release func()) {
+// travels says of which channel that travelled e is.
+func (e *Ending) travels(of traveller) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.home, e.release = home, release
+	e.of = of
 }
 
 func (e *Ending) open() bool {
@@ -87,10 +93,10 @@ func (e *Ending) Err() error {
 // Flush waits until what was sent on the channel is acknowledged.
 func (e *Ending) Flush(ctx context.Context) error {
 	e.mu.Lock()
-	flush, err := e.flush, e.err
+	f, err := e.flusher, e.err
 	e.mu.Unlock()
-	if flush != nil {
-		return flush(ctx)
+	if f != nil {
+		return f.Flush(ctx)
 	}
 	if err == ErrClosed {
 		return nil
@@ -104,7 +110,7 @@ func (e *Ending) end(err error) {
 	if e.ended { // two nodes of one process may both have given the channel away
 		return
 	}
-	e.ended, e.err, e.flush = true, err, nil
+	e.ended, e.err, e.flusher = true, err, nil
 	if e.done != nil {
 		close(e.done)
 	}
@@ -166,8 +172,7 @@ func passing(key identity) (e *Ending, first bool) {
 	case e != nil && e.open():
 		return e, false
 	}
-	e = newEnding(nil)
-	e.passing = true
+	e = &Ending{passing: true}
 	return e, putEnding(key, e)
 }
 

@@ -11,26 +11,32 @@ import (
 // travelled is what a SourceConfig says of the source of a channel that was in a
 // value. The zero value is that of any other.
 type travelled struct {
-	// lone: it is a proxy's, and has one stream at a time, to the channel's home,
-	// which want is called for when there is something to give. Numbers go on from
-	// one stream to the next.
+	// lone: it is a proxy's, and has one stream at a time, to the channel's home. Numbers go
+	// on from one stream to the next.
 	lone bool
-	want func()
+	of   loner // of a lone one
 	// naps: its goroutine goes when there is nothing to do, and then holds the
 	// channel weakly; asleep: it begins so.
 	naps, asleep bool
-	borrowed     bool                    // the channel is the program's: it is not emptied after the end
-	why          func() error            // for what reason its channel was closed, if not in good order; may be nil
-	hidden       bool                    // who made it tells of the channel's end
-	used         *atomic.Bool            // set with each value; may be nil
-	drops        *atomic.Uint64          // counts what is dropped, with that of others; may be nil
-	napping      func()                  // called when the goroutine goes; may be nil
-	held         func() (n int, ok bool) // what lies in the channel, until it was dropped; may be nil
+	borrowed     bool           // the channel is the program's: it is not emptied after the end
+	why          func() error   // for what reason its channel was closed, if not in good order; may be nil
+	hidden       bool           // who made it tells of the channel's end
+	drops        *atomic.Uint64 // counts what is dropped, with that of others; may be nil
+}
+
+// A loner is what a lone source belongs to.
+type loner interface {
+	want()                    // it needs a stream
+	use()                     // a value went through it, or it woke
+	napping()                 // its goroutine goes
+	glance() (n int, ok bool) // what lies in the channel, until it was dropped
+	refused(r mux.Refuse)     // its stream was refused, or stopped
+	over()                    // it has ended
 }
 
 func (t *travelled) use() {
-	if t.used != nil {
-		t.used.Store(true)
+	if t.lone {
+		t.of.use()
 	}
 }
 
@@ -79,7 +85,7 @@ type asker interface {
 }
 
 // Ending is what tells of the source's end.
-func (s *Source[T]) Ending() *Ending { return s.ending }
+func (s *Source[T]) Ending() *Ending { return &s.ending }
 
 func (s *Source[T]) hasClosed() bool { return s.toldClose }
 
@@ -114,7 +120,7 @@ func (s *Source[T]) wants() bool {
 	if len(s.d.lanes) == 0 {
 		if !s.wanting && (len(s.d.back) > 0 || len(s.deliveries) > 0 || s.closed || s.skipped) {
 			s.wanting = true
-			s.cfg.want()
+			s.cfg.of.want()
 		}
 		return false
 	}
@@ -146,8 +152,8 @@ func (s *Source[T]) nap() bool {
 	}
 	s.resting.Store(false)
 	s.napping, s.c = true, nil
-	if s.cfg.napping != nil {
-		s.cfg.napping()
+	if s.cfg.lone {
+		s.cfg.of.napping()
 	}
 	return true
 }

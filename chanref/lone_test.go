@@ -47,7 +47,7 @@ func TestFirstValueIsEarly(t *testing.T) {
 		c := make(chan int, 3)
 		src = NewSource(w.table, c, writer[int](t), SourceConfig{
 			ID: newID(), Name: refName, Logger: slog.New(w.log), Ahead: true, AtMostOnce: true,
-			travelled: travelled{lone: true, want: func() { src.Connect(a, mux.Target{ID: newID()}, "b") }},
+			travelled: travelled{lone: true, of: wants(func() { src.Connect(a, mux.Target{ID: newID()}, "b") })},
 		})
 		synctest.Wait()
 		for v := range 3 {
@@ -67,3 +67,13 @@ func TestFirstValueIsEarly(t *testing.T) {
 		ended(t, "the source", src.Done())
 	})
 }
+
+// wants is what a lone source belongs to, of which only want is of interest.
+type wants func()
+
+func (w wants) want()             { w() }
+func (wants) use()                {}
+func (wants) napping()            {}
+func (wants) glance() (int, bool) { return 0, true }
+func (wants) refused(mux.Refuse)  {}
+func (wants) over()               {}

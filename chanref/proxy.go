@@ -145,24 +145,18 @@ func (p *proxy) make() reflect.Value {
 	if p.key.ref.Dir == mux.ToSend {
 		p.source = p.kind.newSource(t, ch, SourceConfig{
 			ID: newRefID(), Name: refName, Ahead: true, AtMostOnce: true, Logger: t.log,
-			Refused: func(r mux.Refuse) { p.abort(endError(p.home.Name, r)) },
-			Ended:   p.over,
-			travelled: travelled{
-				lone: true, hidden: true, want: p.want, naps: true, used: &p.used, drops: &t.refs.dropped,
-				napping: func() { t.keeper.napping(p) }, held: p.glance,
-			},
+			travelled: travelled{lone: true, of: p, hidden: true, naps: true, drops: &t.refs.dropped},
 		})
 		e = p.source.Ending()
-		e.of(p.where, p.source.Close)
 	} else {
 		p.sink = p.kind.newSink(t, ch, SinkConfig{
-			ID: newRefID(), Name: refName, KeepOpen: true, Logger: t.log, Ended: p.over,
-			arrived: arrived{travelled: true, hidden: true, gone: p.leftBehind},
+			ID: newRefID(), Name: refName, KeepOpen: true, Logger: t.log,
+			arrived: arrived{travelled: true, hidden: true, proxy: p},
 		})
 		p.wanted = true
 		e = p.sink.Ending()
-		e.of(p.where, func() { p.sink.End(ErrClosed) })
 	}
+	e.travels(p)
 	runtime.SetFinalizer(o, func(o *object) {
 		unindex(p.id)
 		p.look.Lock()
@@ -186,6 +180,19 @@ func (p *proxy) leftBehind() {
 }
 
 func (p *proxy) where() Node { return p.home }
+
+func (p *proxy) release() {
+	if p.source != nil {
+		p.source.Close()
+	} else {
+		p.sink.End(ErrClosed)
+	}
+}
+
+func (p *proxy) use()     { p.used.Store(true) }
+func (p *proxy) napping() { p.t.keeper.napping(p) }
+
+func (p *proxy) refused(r mux.Refuse) { p.abort(endError(p.home.Name, r)) }
 
 // glance is how many values lie in p's channel; ok is false once the program has dropped it.
 func (p *proxy) glance() (n int, ok bool) {

@@ -31,7 +31,7 @@ func (s *Sink[T]) serve(in *mux.In) {
 		accept.Flags |= flagLossy
 	}
 	in.Accept(accept)
-	if s.cfg.enter != nil && !s.cfg.enter(in) {
+	if s.cfg.export != nil && !s.cfg.export.enter(in) {
 		s.leave(u, false)
 		return
 	}

@@ -32,7 +32,7 @@ func (s *Sink[T]) single(in *mux.In, value []byte, wait bool) bool {
 	same := own.Hash() == open.Hash && bytes.Equal(own.Bytes(), open.Schema)
 	reader := s.own
 	switch {
-	case !wait && (!same || reader == nil || !own.Plain() || s.cfg.gated != nil && s.cfg.gated(in)):
+	case !wait && (!same || reader == nil || !own.Plain() || s.cfg.export != nil && s.cfg.export.gated(in)):
 		return false
 	case wait:
 		if reader = s.readerFor(in); reader == nil {
@@ -76,7 +76,7 @@ func (s *Sink[T]) bringSingle(u *use, reader decoder[T], value []byte, wait bool
 	if !s.mayBring(u, 1) {
 		return s.protocol(u, errors.New("a value more than allowed"))
 	}
-	if wait && s.cfg.enter != nil && !s.cfg.enter(u.in) {
+	if wait && s.cfg.export != nil && !s.cfg.export.enter(u.in) {
 		return errGone
 	}
 	p := pusher[T]{s: s, u: u, reader: reader, body: value, hasty: !wait}

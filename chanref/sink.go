@@ -38,6 +38,7 @@ type Sink[T any] struct {
 	text   string
 	window uint64
 	ending *Ending
+	its    Ending        // what ending is, where that does not outlive the sink
 	stop   chan struct{} // closed: no push waits any longer
 	push   chan struct{} // capacity 1; who has put its token in may push
 	counts sinkCounts
@@ -69,13 +70,13 @@ func newSink[T any](t *Table, g grip[T], c conduit[T], o *object, e elements[T],
 	s := &Sink[T]{
 		cfg: cfg, table: t, grip: g, size: c.cap(), elements: e, text: e.writer.Schema().String(),
 		window: windowOf(c.cap(), cfg.Lossy),
-		ending: newEnding(nil),
 		stop:   make(chan struct{}),
 		push:   make(chan struct{}, 1),
 		uses:   make(map[mux.ID]*use),
 	}
 	s.counts.rate = t.rateOf(cfg.Name)
-	if !cfg.hidden {
+	if s.ending = &s.its; !cfg.hidden {
+		s.ending = new(Ending) // which is found as long as the channel is there, and must not keep it
 		index(o, s.ending)
 	}
 	if s.size > 0 {
@@ -272,7 +273,9 @@ func (s *Sink[T]) closeChan(closes bool) {
 	err := s.err
 	s.mu.Unlock()
 	s.ending.end(err)
-	if s.cfg.Ended != nil {
+	if s.cfg.proxy != nil {
+		s.cfg.proxy.over()
+	} else if s.cfg.Ended != nil {
 		s.cfg.Ended()
 	}
 }

@@ -42,7 +42,7 @@ type Source[T any] struct {
 	wake    chan struct{} // capacity 1: something is in the inbox
 	pending atomic.Bool   // the same, cheap to look at between two values
 	resting atomic.Bool   // lone: nap when there is nothing to do
-	ending  *Ending
+	ending  Ending
 	counts  sourceCounts
 
 	mu      sync.Mutex // guards what follows: the inbox
@@ -84,6 +84,7 @@ type Source[T any] struct {
 	toldClose  bool       // the last stream was ended with the word that the channel is closed
 	cause      error      // while a lane is lost: why
 	spoiled    error      // why a value was dropped that no Flush has covered
+	buffered   bool       // for look, after the end
 	unanswered bool       // a value was dropped here, which may end a Flush
 }
 
@@ -103,9 +104,9 @@ func newSource[T any](t *Table, g grip[T], c conduit[T], o *object, w encoder[T]
 		d:    dispatch[T]{broadcast: cfg.Broadcast, atMostOnce: cfg.AtMostOnce},
 	}
 	s.counts.rate = t.rateOf(cfg.Name)
-	s.ending = newEnding(s.Flush)
+	s.ending.flusher = s
 	if !cfg.hidden {
-		index(o, s.ending)
+		index(o, &s.ending)
 	}
 	if schema.Channels() {
 		s.env.Chan = s.refer

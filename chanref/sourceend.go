@@ -162,11 +162,7 @@ func (s *Source[T]) end() {
 		weak := s.c.weakly()
 		s.grip, s.c = weak, nil // the program's alone from here on
 		if (!s.closed || s.shutting) && !s.cfg.borrowed {
-			held := weak.held
-			if s.cfg.held != nil {
-				held = s.cfg.held
-			}
-			s.table.drains.add(drainOf(weak, held, s.late))
+			s.table.drains.add(&drained{of: s})
 		}
 	}
 	if lost := int(s.d.dropped-dropped) + len(s.deliveries); lost > 0 {
@@ -176,9 +172,39 @@ func (s *Source[T]) end() {
 		}
 		say("netchan: values dropped when a sender ended", "channel", label(s.cfg.Name), "values", lost, "reason", err)
 	}
-	if s.cfg.Ended != nil {
+	if s.cfg.lone {
+		s.cfg.of.over()
+	} else if s.cfg.Ended != nil {
 		s.cfg.Ended()
 	}
+}
+
+// look takes what was sent after the end. A channel with a buffer is looked at without taking
+// first, which is cheaper, and does not show that it was closed.
+func (s *Source[T]) look(again bool) (took int, over bool) {
+	if again && s.buffered {
+		held := s.grip.held
+		if s.cfg.lone {
+			held = s.cfg.of.glance
+		}
+		if n, ok := held(); n == 0 {
+			return 0, !ok
+		}
+	}
+	c := s.grip.conduit()
+	if c == nil {
+		return 0, true
+	}
+	s.buffered = c.cap() > 0
+	for took < drainBurst {
+		_, got, closed := c.tryRecv()
+		if !got {
+			return took, closed
+		}
+		took++
+		s.late()
+	}
+	return took, false
 }
 
 // late counts a value that was sent after the end.
