@@ -20,8 +20,9 @@ type heldKey struct {
 type heldRef struct {
 	key     heldKey
 	count   uint64
-	pending int      // references that no proxy has claimed yet
-	proxies []*proxy // few: one for each type that the channel came as
+	pending int       // references that no proxy has claimed yet
+	proxies []*proxy  // few: one for each type that the channel came as
+	first   [1]*proxy // room for one
 	bytes   int
 	gone    bool // the peer has said that the channel is no more
 }

@@ -93,7 +93,7 @@ func (s *Sink[T]) close(c conduit[T]) {
 // left is what follows when a stream of a channel that travelled has ended.
 func (s *Sink[T]) left(clean bool) {
 	s.mu.Lock()
-	ended, last, retired := s.ended, len(s.uses) == 0, s.retired
+	ended, last, retired := s.ended, s.uses.len() == 0, s.retired
 	s.mu.Unlock()
 	switch {
 	case ended:
@@ -109,7 +109,7 @@ func (s *Sink[T]) left(clean bool) {
 func (s *Sink[T]) retire(why error) {
 	s.mu.Lock()
 	s.retired = why
-	last := len(s.uses) == 0
+	last := s.uses.len() == 0
 	s.mu.Unlock()
 	if last {
 		s.Abort(why)
@@ -193,10 +193,10 @@ func (s *Sink[T]) remember(end mux.ID, number uint64) {
 	if !s.cfg.travelled || !s.cfg.borrowed {
 		return
 	}
-	if s.pushed == nil || len(s.pushed) >= maxSenders {
-		s.pushed = make(map[mux.ID]uint64)
+	if s.pushed.len() >= maxSenders {
+		s.pushed = byEnd[uint64]{}
 	}
-	s.pushed[end] = max(s.pushed[end], number)
+	s.pushed.put(end, max(s.pushed.get(end), number))
 	s.openGates()
 }
 
@@ -217,8 +217,8 @@ func (s *Sink[T]) openGates() {
 }
 
 func (s *Sink[T]) passed(g *gate) bool {
-	u := s.uses[g.end]
-	return s.pushed[g.end] >= g.number || u != nil && u.next-1 >= g.number
+	u := s.uses.get(g.end)
+	return s.pushed.get(g.end) >= g.number || u != nil && u.next-1 >= g.number
 }
 
 func (s *Sink[T]) pass(g *gate) {

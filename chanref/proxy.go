@@ -44,6 +44,7 @@ type proxy struct {
 
 	// Guarded by t.refs.mu.
 	held   []*heldRef   // few: one for each way by which the channel came
+	held1  [1]*heldRef  // room for the first
 	relay  *heldRef     // through whom, when the home can't be reached straight
 	route  *mux.Session // over which its values go; nil: that is not decided
 	target mux.ID       // the channel's ID at the other side of route
@@ -233,6 +234,12 @@ func (p *proxy) again() (ch reflect.Value, why func() error) {
 func (p *proxy) take(h *heldRef) {
 	if p.ended || slices.Contains(p.held, h) || p.route != nil && h.key != (heldKey{p.route, mux.Ref{Channel: p.target, Dir: p.key.ref.Dir}}) {
 		return
+	}
+	if h.proxies == nil {
+		h.proxies = h.first[:0]
+	}
+	if p.held == nil {
+		p.held = p.held1[:0]
 	}
 	h.proxies = append(h.proxies, p)
 	p.held = append(p.held, h)

@@ -50,7 +50,7 @@ func (r *ring[E]) pop() E {
 }
 
 func (r *ring[E]) grow() {
-	bigger := make([]E, max(8, 2*len(r.buf)))
+	bigger := make([]E, max(1, 2*len(r.buf)))
 	for i := range r.n {
 		bigger[i] = *r.at(i)
 	}

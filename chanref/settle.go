@@ -96,7 +96,7 @@ func (s *Sink[T]) look() (moved, again bool) {
 	before := s.k.taken
 	s.k.settle(s.k.pushed, s.held())
 	var due []*use
-	for _, u := range s.uses {
+	for u := range s.uses.all() {
 		if u.unacked() {
 			due = append(due, u)
 		}

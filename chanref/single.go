@@ -99,7 +99,7 @@ func (s *Sink[T]) bringSingle(u *use, reader decoder[T], value []byte, wait bool
 // settled ends a single value's use once all of it is taken, and that was said.
 func (s *Sink[T]) settled(u *use) {
 	s.mu.Lock()
-	if !u.single || u.busy || u.taken < u.next-1 || u.told < u.taken || len(u.drops) > 0 || s.uses[u.end] != u || s.ended {
+	if !u.single || u.busy || u.taken < u.next-1 || u.told < u.taken || len(u.drops) > 0 || s.uses.get(u.end) != u || s.ended {
 		s.mu.Unlock()
 		return
 	}
@@ -114,7 +114,7 @@ func (s *Sink[T]) settled(u *use) {
 func (s *Sink[T]) forget(session *mux.Session) {
 	var all []*use
 	s.mu.Lock()
-	for _, u := range s.uses {
+	for u := range s.uses.all() {
 		if u.single && u.in.Session() == session {
 			all = append(all, u)
 		}

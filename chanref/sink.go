@@ -2,7 +2,6 @@ package chanref
 
 import (
 	"log/slog"
-	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -49,13 +48,13 @@ type Sink[T any] struct {
 
 	mu      sync.Mutex // guards what follows
 	k       intake
-	uses    map[mux.ID]*use
-	closed  map[mux.ID]bool   // senders that have closed
-	odd     map[mux.ID]bool   // senders of another type
-	pushed  map[mux.ID]uint64 // by senders that have left: the last number
-	gates   []*gate           // who waits for what others have sent
-	retired error             // why it ends with its last stream; nil: it does not
-	last    bool              // no sender is awaited any more
+	uses    byEnd[*use]
+	closed  map[mux.ID]bool // senders that have closed
+	odd     map[mux.ID]bool // senders of another type
+	pushed  byEnd[uint64]   // by senders that have left: the last number
+	gates   []*gate         // who waits for what others have sent
+	retired error           // why it ends with its last stream; nil: it does not
+	last    bool            // no sender is awaited any more
 	ticking bool
 	ended   bool
 	err     error
@@ -72,7 +71,6 @@ func newSink[T any](t *Table, g grip[T], c conduit[T], o *object, e elements[T],
 		window: windowOf(c.cap(), cfg.Lossy),
 		stop:   make(chan struct{}),
 		push:   make(chan struct{}, 1),
-		uses:   make(map[mux.ID]*use),
 	}
 	s.counts.rate = t.rateOf(cfg.Name)
 	if s.ending = &s.its; !cfg.hidden {
@@ -124,7 +122,7 @@ func (s *Sink[T]) admit(in *mux.In) *use {
 	if s.ended {
 		return nil
 	}
-	if old := s.uses[open.End]; old != nil {
+	if old := s.uses.get(open.End); old != nil {
 		if old.single {
 			old.in.Leave()
 		} else {
@@ -134,7 +132,7 @@ func (s *Sink[T]) admit(in *mux.In) *use {
 	} else {
 		s.counts.senders.Add(1)
 	}
-	s.uses[open.End] = u
+	s.uses.put(open.End, u)
 	s.openGates()
 	return u
 }
@@ -148,7 +146,7 @@ func (s *Sink[T]) adopt(in *mux.In) (u *use, done bool) {
 	if s.ended {
 		return nil, true
 	}
-	u = s.uses[open.End]
+	u = s.uses.get(open.End)
 	if u == nil || !u.single || open.First < u.next || u.busy && u.in != in {
 		return nil, false
 	}
@@ -172,7 +170,7 @@ func (s *Sink[T]) leave(u *use, clean bool) {
 	if !s.ended {
 		u.keeps = false // nobody will hear what comes back: it stays to be read
 	}
-	upTo, replaced := u.next-1, s.uses[u.end] != u
+	upTo, replaced := u.next-1, s.uses.get(u.end) != u
 	s.depart(u)
 	if clean {
 		if len(s.closed) >= maxSenders {
@@ -199,8 +197,8 @@ func (s *Sink[T]) leave(u *use, clean bool) {
 // depart has u be no use of the sink any more. s.mu is held.
 func (s *Sink[T]) depart(u *use) {
 	s.remember(u.end, u.next-1)
-	if s.uses[u.end] == u {
-		delete(s.uses, u.end)
+	if s.uses.get(u.end) == u {
+		s.uses.del(u.end)
 		s.counts.senders.Add(-1)
 	}
 }
@@ -212,7 +210,7 @@ const maxSenders = 4096
 // called whenever one of the two may have come about.
 func (s *Sink[T]) Evaluate() {
 	over := func() bool {
-		return !s.ended && len(s.uses) == 0 && (s.last || !s.cfg.KeepOpen && len(s.closed) > 0)
+		return !s.ended && s.uses.len() == 0 && (s.last || !s.cfg.KeepOpen && len(s.closed) > 0)
 	}
 	s.mu.Lock()
 	ask := over()
@@ -289,7 +287,7 @@ func (s *Sink[T]) begin(err error) (uses []*use, first bool) {
 		return nil, false
 	}
 	s.ended, s.err = true, err
-	return slices.Collect(maps.Values(s.uses)), true
+	return slices.Collect(s.uses.all()), true
 }
 
 // Abort ends the sink at once: what lies in the channel can still be read,

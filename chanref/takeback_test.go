@@ -24,7 +24,7 @@ func TestTakeBackBesideAReader(t *testing.T) {
 		// As Close does, but for the values taken between its looking and its emptying.
 		sink.push <- struct{}{}
 		sink.mu.Lock()
-		u := sink.uses[src.ID()]
+		u := sink.uses.get(src.ID())
 		sink.k.settle(sink.k.pushed, uint64(len(d)))
 		sink.k.frozen = true
 		sink.mu.Unlock()
