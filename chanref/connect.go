@@ -20,30 +20,33 @@ type refusal struct {
 // same end has refused it there. node is the receiver's node, for people. It
 // returns at once; false when the source has ended.
 func (s *Source[T]) Connect(session *mux.Session, target mux.Target, node string) bool {
-	return s.call(func() {
-		if s.aborted != nil {
-			return
-		}
-		if r := s.refused[target]; r != nil && r.session == session {
-			return
-		}
-		if s.connected(target) {
-			return // also over a session that is ending: Lost follows, and then another try
-		}
-		delete(s.refused, target)
-		o := &outlet[T]{src: s, session: session, target: target, node: node, plain: s.cfg.Plain || session.Local}
-		o.lane.o, o.lossy, o.away = o, s.cfg.Lossy, s.table.isAway(session)
-		o.sent, o.acked, o.handed = s.base, s.base, s.base
-		o.early, o.limit = s.cfg.lone, s.base+earlyValues
-		s.d.add(&o.lane)
-		s.skipped, s.wanting = false, false
-		if o.prepared = s.cfg.lone; o.prepared {
-			return
-		}
-		open := s.open()
-		open.Target, open.First = target, s.base+1
-		o.out = session.Open(open, o)
-	})
+	return s.call(func() { s.connect(session, target, node) })
+}
+
+// connect is Connect on the source's goroutine.
+func (s *Source[T]) connect(session *mux.Session, target mux.Target, node string) {
+	if s.aborted != nil {
+		return
+	}
+	if r := s.refused[target]; r != nil && r.session == session {
+		return
+	}
+	if s.connected(target) {
+		return // also over a session that is ending: Lost follows, and then another try
+	}
+	delete(s.refused, target)
+	o := &outlet[T]{src: s, session: session, target: target, node: node, plain: s.cfg.Plain || session.Local}
+	o.lane.o, o.lossy, o.away = o, s.cfg.Lossy, s.table.isAway(session)
+	o.sent, o.acked, o.handed = s.base, s.base, s.base
+	o.early, o.limit = s.cfg.lone, s.base+earlyValues
+	s.d.add(&o.lane)
+	s.skipped, s.wanting = false, false
+	if o.prepared = s.cfg.lone; o.prepared {
+		return
+	}
+	open := s.open()
+	open.Target, open.First = target, s.base+1
+	o.out = session.Open(open, o)
 }
 
 // earlyValues is how many a lone source sends before it is accepted: every sink has room for so

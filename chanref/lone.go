@@ -26,7 +26,8 @@ type travelled struct {
 
 // A loner is what a lone source belongs to.
 type loner interface {
-	want()                    // it needs a stream
+	// want is called when it needs a stream, and says where that leads if it is known already.
+	want() (s *mux.Session, target mux.Target, node string)
 	use()                     // a value went through it, or it woke
 	napping()                 // its goroutine goes
 	glance() (n int, ok bool) // what lies in the channel, until it was dropped
@@ -120,7 +121,10 @@ func (s *Source[T]) wants() bool {
 	if len(s.d.lanes) == 0 {
 		if !s.wanting && (len(s.d.back) > 0 || len(s.deliveries) > 0 || s.closed || s.skipped) {
 			s.wanting = true
-			s.cfg.of.want()
+			if session, target, node := s.cfg.of.want(); session != nil {
+				s.connect(session, target, node)
+				return true
+			}
 		}
 		return false
 	}

@@ -71,7 +71,11 @@ func TestFirstValueIsEarly(t *testing.T) {
 // wants is what a lone source belongs to, of which only want is of interest.
 type wants func()
 
-func (w wants) want()             { w() }
+func (w wants) want() (*mux.Session, mux.Target, string) {
+	w()
+	return nil, mux.Target{}, ""
+}
+
 func (wants) use()                {}
 func (wants) napping()            {}
 func (wants) glance() (int, bool) { return 0, true }

@@ -2,6 +2,7 @@ package chanref
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/matveynator/netchan/codec"
 	"github.com/matveynator/netchan/mux"
@@ -314,6 +315,11 @@ func (o *outlet[T]) filling() *parcel {
 func (o *outlet[T]) start() *parcel {
 	p := o.spare
 	o.spare = nil
+	if p == nil && o.src.cfg.lone {
+		if p, _ = parcels.Get().(*parcel); p != nil {
+			p.For(o.src.hash)
+		}
+	}
 	if p == nil {
 		p = &parcel{Batch: mux.NewBatch(o.src.hash)}
 	}
@@ -390,13 +396,22 @@ func (o *outlet[T]) recycle() {
 }
 
 func (o *outlet[T]) reuse(p *parcel) {
-	if o.spare == nil {
-		p.Reset()
-		clear(p.refs)
-		p.refs = p.refs[:0]
+	p.Reset()
+	clear(p.refs)
+	p.refs = p.refs[:0]
+	switch {
+	case o.src.cfg.lone && cap(p.B) <= maxParcel:
+		parcels.Put(p)
+	case o.spare == nil:
 		o.spare = p
 	}
 }
+
+// parcels are those of lone sources, which need one for a moment, and are many.
+var parcels sync.Pool
+
+// maxParcel is how large a buffer they keep.
+const maxParcel = 4 << 10
 
 // announce has each schema sent once, before the batch that needs it.
 func (o *outlet[T]) announce(met []*codec.Schema) {

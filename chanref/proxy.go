@@ -264,14 +264,14 @@ func (p *proxy) decide(s *mux.Session, target mux.ID, direct bool) (then func())
 }
 
 // want is called by the source when it needs a stream.
-func (p *proxy) want() {
+func (p *proxy) want() (s *mux.Session, target mux.Target, node string) {
 	p.t.refs.mu.Lock()
+	defer p.t.refs.mu.Unlock()
 	p.wanted = true
-	s, target, behind := p.route, p.target, p.behind
-	p.t.refs.mu.Unlock()
-	if s != nil && behind == nil {
-		p.connect(s, target)
+	if p.behind != nil {
+		return nil, target, ""
 	}
+	return p.route, mux.Target{ID: p.target}, p.home.Name
 }
 
 // connect has a stream between p and the other side of its route.
@@ -418,7 +418,7 @@ func (p *proxy) over() {
 	t.refs.mu.Unlock()
 	tell()
 	for _, q := range next {
-		q.want()
+		q.connect(q.route, q.target)
 	}
 }
 

@@ -69,6 +69,9 @@ func (b *Batch) Reset() {
 	b.Count, b.Flags, b.Size = 0, 0, 0
 }
 
+// For makes an empty batch one for values of another schema.
+func (b *Batch) For(hash [16]byte) { b.hash = hash }
+
 // refsDue tells whether Refs have to leave before the values.
 func (b *Batch) refsDue() bool { return len(b.Refs) > 0 && !b.refsSent }
 
