@@ -1,0 +1,133 @@
+package main
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// A workload is what is measured, the same on every system. serve and drive are its two
+// sides; what they find is merged.
+type workload struct {
+	name, title string
+	figures     []figure
+	can         func(*system) bool
+	serve       func(e *env, s *system) (metrics, error)
+	drive       func(e *env, s *system) (metrics, error)
+}
+
+// A figure is a number that a workload brings; the first one is compared with others.
+type figure struct {
+	key, title string
+	less       bool // the smaller, the better
+}
+
+const (
+	blockSize = 1 << 10
+	largeSize = 64 << 10
+	answers   = 64 // at once, in W6b and W7
+)
+
+// workloads are all there are, in the order of the tables.
+func workloads() []*workload {
+	values := figure{key: "rate", title: "values/s"}
+	bytes := figure{key: "rate", title: "MB/s"}
+	requests := figure{key: "rate", title: "requests/s"}
+	size := func(n int) func(*env) kind[[]byte] {
+		return func(e *env) kind[[]byte] {
+			if e.Size > 0 {
+				return blocks(e.Size)
+			}
+			return blocks(n)
+		}
+	}
+	return []*workload{
+		oneWayWorkload("W1", "one way, int64", values, func(s *system) opener[int64] { return s.ints },
+			func(*env) kind[int64] { return ints }),
+		oneWayWorkload("W2", "one way, a struct of about 60 bytes", values, func(s *system) opener[event] { return s.events },
+			func(*env) kind[event] { return events }),
+		oneWayWorkload("W3", "one way, []byte of 1 KiB", bytes, func(s *system) opener[[]byte] { return s.blocks }, size(blockSize)),
+		oneWayWorkload("W4", "one way, []byte of 64 KiB", bytes, func(s *system) opener[[]byte] { return s.blocks }, size(largeSize)),
+		roundTripWorkload(),
+		echoWorkload("W6", "50 clients, each one request at a time", requests, 1),
+		echoWorkload("W6b", "50 clients, each 64 requests at a time", requests, answers),
+		callWorkload(),
+		manyWorkload(),
+		cutsWorkload(),
+	}
+}
+
+func workloadNamed(name string) *workload {
+	for _, w := range workloads() {
+		if w.name == name {
+			return w
+		}
+	}
+	return nil
+}
+
+// A span is what counts of a run: from after the warm-up for as long as was asked.
+type span struct {
+	warm, time time.Duration
+	began      time.Time
+	from, to   time.Time
+	first, all int64 // values until from, and until to
+}
+
+// tick is called with the number of values until now, the first time with 0.
+func (s *span) tick(n int64) {
+	now := time.Now()
+	switch {
+	case s.began.IsZero():
+		s.began = now
+	case s.from.IsZero():
+		if now.Sub(s.began) >= s.warm {
+			s.from, s.first = now, n
+		}
+	case s.to.IsZero():
+		if now.Sub(s.from) >= s.time {
+			s.to, s.all = now, n
+		}
+	}
+}
+
+// rate is values in a second. A run that ended too soon has none.
+func (s *span) rate() (float64, bool) {
+	if s.to.IsZero() {
+		return 0, false
+	}
+	return float64(s.all-s.first) / s.to.Sub(s.from).Seconds(), true
+}
+
+// sample ticks a span from a clock until it is over.
+func (s *span) sample(count *atomic.Int64) {
+	s.tick(0)
+	time.Sleep(s.warm)
+	for s.to.IsZero() {
+		s.tick(count.Load())
+		if s.to.IsZero() {
+			time.Sleep(max(time.Millisecond, min(s.time, s.time-time.Since(s.from))))
+		}
+	}
+}
+
+// slack is for how much longer the sending side goes on than the span lasts.
+const slack = 50 * time.Millisecond
+
+// stopAfter is true some time after the span is over.
+func (e *env) stopAfter() *atomic.Bool {
+	var stop atomic.Bool
+	time.AfterFunc(e.Warm+e.Time+slack, func() { stop.Store(true) })
+	return &stop
+}
+
+func (e *env) span() span { return span{warm: e.Warm, time: e.Time} }
+
+// memory is heap and stacks in use, garbage aside.
+func memory() float64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapInuse + m.StackInuse)
+}
