@@ -15,11 +15,7 @@ func rawSystems() []*system {
 			if err != nil {
 				return oneWay[[]byte]{}, err
 			}
-			size := largeSize
-			if e.Size > 0 {
-				size = e.Size
-			}
-			buf := make([]byte, size)
+			buf := make([]byte, e.blockSize())
 			return oneWay[[]byte]{
 				send: func(b []byte) error { _, err := conns[0].Write(b); return err },
 				recv: func() ([]byte, error) { _, err := io.ReadFull(conns[0], buf); return buf, err },

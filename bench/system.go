@@ -56,7 +56,7 @@ func duplexOf(out chan<- int64, in <-chan int64) duplex {
 
 // systems are all there are, in the order of the tables.
 func systems() []*system {
-	return slices.Concat(netchanSystems(), idealSystems(), rawSystems(), nativeSystems())
+	return slices.Concat(netchanSystems(), idealSystems(), natsSystems(), grpcSystems(), mangosSystems(), rawSystems(), nativeSystems())
 }
 
 func (s *system) does(w *workload) bool {

@@ -33,21 +33,14 @@ func workloads() []*workload {
 	values := figure{key: "rate", title: "values/s"}
 	bytes := figure{key: "rate", title: "MB/s"}
 	requests := figure{key: "rate", title: "requests/s"}
-	size := func(n int) func(*env) kind[[]byte] {
-		return func(e *env) kind[[]byte] {
-			if e.Size > 0 {
-				return blocks(e.Size)
-			}
-			return blocks(n)
-		}
-	}
+	sized := func(e *env) kind[[]byte] { return blocks(e.blockSize()) }
 	return []*workload{
 		oneWayWorkload("W1", "one way, int64", values, func(s *system) opener[int64] { return s.ints },
 			func(*env) kind[int64] { return ints }),
 		oneWayWorkload("W2", "one way, a struct of about 60 bytes", values, func(s *system) opener[event] { return s.events },
 			func(*env) kind[event] { return events }),
-		oneWayWorkload("W3", "one way, []byte of 1 KiB", bytes, func(s *system) opener[[]byte] { return s.blocks }, size(blockSize)),
-		oneWayWorkload("W4", "one way, []byte of 64 KiB", bytes, func(s *system) opener[[]byte] { return s.blocks }, size(largeSize)),
+		oneWayWorkload("W3", "one way, []byte of 1 KiB", bytes, func(s *system) opener[[]byte] { return s.blocks }, sized),
+		oneWayWorkload("W4", "one way, []byte of 64 KiB", bytes, func(s *system) opener[[]byte] { return s.blocks }, sized),
 		roundTripWorkload(),
 		echoWorkload("W6", "50 clients, each one request at a time", requests, 1),
 		echoWorkload("W6b", "50 clients, each 64 requests at a time", requests, answers),
@@ -55,6 +48,16 @@ func workloads() []*workload {
 		manyWorkload(),
 		cutsWorkload(),
 	}
+}
+
+func (e *env) blockSize() int {
+	switch {
+	case e.Size > 0:
+		return e.Size
+	case e.Workload == "W4":
+		return largeSize
+	}
+	return blockSize
 }
 
 func workloadNamed(name string) *workload {
