@@ -101,7 +101,7 @@ func childMain() {
 }
 
 func (e *env) run() (metrics, error) {
-	s, w := systemNamed(e.System), workloadNamed(e.Workload)
+	s, w := systemNamed(e.System), workloadOfPlot(e.Workload)
 	if s == nil || w == nil {
 		return nil, fmt.Errorf("no system %q or workload %q", e.System, e.Workload)
 	}

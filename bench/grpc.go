@@ -157,7 +157,10 @@ func grpcDuplexes(e *env, secure bool, n int) ([]duplex, error) {
 	return all, nil
 }
 
-func grpcDuplex(s grpc.Stream) duplex {
+func grpcDuplex(s interface {
+	SendMsg(m any) error
+	RecvMsg(m any) error
+}) duplex {
 	var out, in number64
 	return duplex{
 		send: func(v int64) error { out.n = v; return s.SendMsg(&out) },

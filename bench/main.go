@@ -84,12 +84,17 @@ func parse(args []string) (*options, error) {
 
 // spec is what a measurement of w gets.
 func (o *options) spec(w *workload) spec {
-	sp := spec{Warm: o.time / 3, Time: o.time}
-	if w.name == "W10" {
-		sp.Time = o.time * 20
-		if o.quick {
+	sp := spec{Warm: max(o.time/3, 300*time.Millisecond), Time: o.time}
+	switch {
+	case o.quick:
+		sp.Warm = o.time / 3
+		if w.name == "W10" {
 			sp.Time = 2 * time.Second
 		}
+	case w.name == "W10":
+		sp.Time = 20 * time.Second
+	case w.name == "W6", w.name == "W6b": // 50 nodes that have just joined have much to tell each other
+		sp.Warm = max(sp.Warm, 2*time.Second)
 	}
 	return sp
 }

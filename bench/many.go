@@ -25,11 +25,13 @@ func manyWorkload() *workload {
 	return &workload{
 		name: "W8", title: "10,000 channels, one int64 on each in turn",
 		figures: []figure{{key: "rate", title: "values/s"},
-			{key: "kb-client", title: "KB/channel, sender", less: true}, {key: "kb-server", title: "KB/channel, receiver", less: true},
-			{key: "go-client", title: "goroutines/channel, sender", less: true}, {key: "go-server", title: "goroutines/channel, receiver", less: true}},
-		can:   func(s *system) bool { return s.many != nil },
-		serve: serveMany,
-		drive: driveMany,
+			{key: "kb", title: "KB/channel", less: true},
+			{key: "kb-client", title: "at the sender", less: true}, {key: "kb-server", title: "at the receiver", less: true},
+			{key: "go-client", title: "goroutines/channel at the sender", less: true}, {key: "go-server", title: "at the receiver", less: true}},
+		derive: func(m metrics) { m["kb"] = m["kb-client"] + m["kb-server"] },
+		can:    func(s *system) bool { return s.many != nil },
+		serve:  serveMany,
+		drive:  driveMany,
 	}
 }
 

@@ -140,6 +140,9 @@ func measure(s *system, w *workload, sp spec) (metrics, error) {
 				all[k] = v
 			}
 			if done++; done == sides {
+				if w.derive != nil {
+					w.derive(all)
+				}
 				return all, nil
 			}
 		}

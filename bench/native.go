@@ -6,8 +6,8 @@ import "fmt"
 func nativeSystems() []*system {
 	return []*system{{
 		name: "native", local: true, buffer: 1024, only: []string{"W1", "W2", "W5", "W8"},
-		ints:   nativeOneWay[int64],
-		events: nativeOneWay[event],
+		ints:   func(e *env) (oneWay[int64], error) { return nativeOneWay[int64](e), nil },
+		events: func(e *env) (oneWay[event], error) { return nativeOneWay[event](e), nil },
 		duplexes: func(e *env, n int) ([]duplex, error) {
 			e.announce("")
 			all := make([]duplex, n)
@@ -38,10 +38,10 @@ func nativeSystems() []*system {
 	}}
 }
 
-func nativeOneWay[T any](e *env) (oneWay[T], error) {
+func nativeOneWay[T any](e *env) oneWay[T] {
 	e.announce("")
 	c := nativeShared[T](e, "values")
-	return through(c, c), nil
+	return through(c, c)
 }
 
 // nativeShared is the channel that both sides know by that name.

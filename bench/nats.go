@@ -26,7 +26,7 @@ func natsSystem(name string, secure bool) *system {
 		return nats.Connect(e.Broker, options...)
 	}
 	return &system{
-		name: name, tls: secure, peer: true, buffer: 65536,
+		name: name, tls: secure, peer: true,
 		broker: func(e *env) error { return natsBroker(e, secure) },
 		ints:   func(e *env) (oneWay[int64], error) { return natsOneWay(e, dial, 8, appendFixed, readFixed) },
 		events: func(e *env) (oneWay[event], error) {
@@ -42,6 +42,9 @@ func natsSystem(name string, secure bool) *system {
 		},
 	}
 }
+
+// natsBuffer is the room in a subscription's channel, more than can be on their way.
+const natsBuffer = 65536
 
 type natsDial func(e *env) (*nats.Conn, error)
 
@@ -79,9 +82,9 @@ type pace struct {
 }
 
 // newPace is for either side. So many values are in flight that nothing is dropped: the
-// NATS server lets 64 MB wait for a client, and a subscription has room for 65536.
-func newPace(e *env, nc *nats.Conn, size int) (*pace, error) {
-	p := &pace{nc: nc, chunk: int64(max(1, min(32768, (8<<20)/size)/4)), tokens: make(chan struct{}, 8)}
+// NATS server lets 64 MB wait for a client, and a subscription has room for natsBuffer values.
+func newPace(e *env, nc *nats.Conn, window int) (*pace, error) {
+	p := &pace{nc: nc, chunk: int64(max(1, window/4)), tokens: make(chan struct{}, 8)}
 	if e.Role == server {
 		return p, nil
 	}
@@ -112,7 +115,7 @@ func natsOneWay[T any](e *env, dial natsDial, size int, encode func([]byte, T) [
 	if err != nil {
 		return w, err
 	}
-	p, err := newPace(e, nc, size)
+	p, err := newPace(e, nc, min(natsBuffer/2, (8<<20)/size))
 	if err != nil {
 		return w, err
 	}
@@ -127,7 +130,7 @@ func natsOneWay[T any](e *env, dial natsDial, size int, encode func([]byte, T) [
 		}
 		return w, nc.Flush()
 	}
-	in := make(chan *nats.Msg, e.Buffer)
+	in := make(chan *nats.Msg, natsBuffer)
 	if _, err := nc.ChanSubscribe("values", in); err != nil {
 		return w, err
 	}
@@ -221,7 +224,7 @@ func natsMany(e *env, dial natsDial, n int, take func(int, int64)) (func(int, in
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPace(e, nc, 8)
+	p, err := newPace(e, nc, min(natsBuffer/2, n*each))
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ func netchanSystems() []*system {
 	plain := &system{
 		name: "netchan", tls: true, buffer: 1024,
 		ints: netchanOneWay[int64], events: netchanOneWay[event], blocks: netchanBlocks,
-		duplexes: netchanClients, calls: netchanCalls, many: netchanMany,
+		duplexes: netchanClients, calls: netchanCalls, many: netchanMany, turns: netchanTurns,
 		cuts: netchanCuts,
 	}
 	variant := func(name string, change func(s *system)) *system {
@@ -182,29 +182,59 @@ func netchanMany(e *env, n int, take func(int, int64)) (func(int, int64) error, 
 		return nil, err
 	}
 	if e.Role == server {
-		out, err := sender[chan<- int64](e, node, "channels")
+		e.announce(node.Addr())
+		return nil, netchanGiveOut(e, node, n, take)
+	}
+	all, err := netchanTakeIn(e, node, n)
+	return func(i int, v int64) error { all[i] <- v; return nil }, err
+}
+
+func netchanGiveOut(e *env, node *netchan.Node, n int, take func(int, int64)) error {
+	out, err := sender[chan<- int64](e, node, "channels")
+	for i := range n {
+		if err != nil {
+			return err
+		}
+		c := make(chan int64, each)
+		go func() {
+			for v := range c {
+				take(i, v)
+			}
+		}()
+		out <- c
+	}
+	return err
+}
+
+func netchanTakeIn(e *env, node *netchan.Node, n int) ([]chan<- int64, error) {
+	in, err := receiver[chan<- int64](e, node, "channels")
+	all := make([]chan<- int64, n)
+	for i := range all {
+		if err == nil {
+			all[i] = <-in
+		}
+	}
+	return all, err
+}
+
+// netchanTurns has the server answer, by one named channel, what comes by any of the others.
+func netchanTurns(e *env, n int) (func(int, int64) (int64, error), error) {
+	node, err := e.join(e.Role)
+	if err != nil {
+		return nil, err
+	}
+	if e.Role == server {
+		back, err := sender[int64](e, node, "answers")
 		if err != nil {
 			return nil, err
 		}
 		e.announce(node.Addr())
-		for i := range n {
-			c := make(chan int64, each)
-			go func() {
-				for v := range c {
-					take(i, v)
-				}
-			}()
-			out <- c
-		}
-		return nil, nil
+		return nil, netchanGiveOut(e, node, n, func(_ int, v int64) { back <- v })
 	}
-	in, err := receiver[chan<- int64](e, node, "channels")
+	answers, err := receiver[int64](e, node, "answers")
 	if err != nil {
 		return nil, err
 	}
-	all := make([]chan<- int64, n)
-	for i := range all {
-		all[i] = <-in
-	}
-	return func(i int, v int64) error { all[i] <- v; return nil }, nil
+	all, err := netchanTakeIn(e, node, n)
+	return func(i int, v int64) (int64, error) { all[i] <- v; return <-answers, nil }, err
 }

@@ -23,6 +23,7 @@ type system struct {
 	cuts     opener[int64] // over connections that env.cut breaks
 	duplexes func(e *env, n int) ([]duplex, error)
 	calls    func(e *env) (call func(int64) (int64, error), err error)
+	turns    func(e *env, n int) (ask func(ch int, v int64) (int64, error), err error)
 	many     func(e *env, n int, take func(ch int, v int64)) (send func(ch int, v int64) error, err error)
 }
 

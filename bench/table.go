@@ -58,32 +58,30 @@ func tableOf(w *workload, results []result) *table {
 
 func (t *table) write(b *strings.Builder) {
 	hasIdeal, hasPeer := t.by[idealSystem] != nil, slices.ContainsFunc(t.rows, func(s *system) bool { return s.peer && s.tls })
-	head := []string{""}
-	for _, f := range t.w.figures {
-		head = append(head, f.title)
-	}
-	head = append(head, "lowest to highest")
+	first, others := t.w.figures[0].key, t.w.figures[1:]
+	head := []string{"", t.w.figures[0].title, "lowest to highest"}
 	if hasIdeal {
 		head = append(head, "to "+idealSystem)
 	}
 	if hasPeer {
 		head = append(head, "to the best peer with TLS")
 	}
+	for _, f := range others {
+		head = append(head, f.title)
+	}
 	line(b, head)
 	line(b, slices.Concat([]string{"---"}, slices.Repeat([]string{"---:"}, len(head)-1)))
-	first := t.w.figures[0].key
 	for _, s := range t.rows {
-		cells := []string{s.name}
-		for _, f := range t.w.figures {
-			cells = append(cells, number(median(t.values(s.name, f.key))))
-		}
 		v := t.values(s.name, first)
-		cells = append(cells, number(slices.Min(v))+" to "+number(slices.Max(v)))
+		cells := []string{s.name, number(median(v)), number(slices.Min(v)) + " to " + number(slices.Max(v))}
 		if hasIdeal {
 			cells = append(cells, ratioText(t.ratios(s.name, func(round int) float64 { return t.by[idealSystem][round][first] })))
 		}
 		if hasPeer {
 			cells = append(cells, ratioText(t.ratios(s.name, t.bestPeer)))
+		}
+		for _, f := range others {
+			cells = append(cells, number(median(t.values(s.name, f.key))))
 		}
 		line(b, cells)
 	}

@@ -11,6 +11,7 @@ import (
 type workload struct {
 	name, title string
 	figures     []figure
+	derive      func(m metrics) // adds what follows from what both sides found; may be nil
 	can         func(*system) bool
 	serve       func(e *env, s *system) (metrics, error)
 	drive       func(e *env, s *system) (metrics, error)
