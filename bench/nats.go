@@ -46,6 +46,10 @@ func natsSystem(name string, secure bool) *system {
 // natsBuffer is the room in a subscription's channel, more than can be on their way.
 const natsBuffer = 65536
 
+// natsEach is the room in each channel of W8, where about one value is on its way to each. A
+// channel that is full would lose values.
+const natsEach = 64
+
 type natsDial func(e *env) (*nats.Conn, error)
 
 func natsBroker(e *env, secure bool) error {
@@ -224,7 +228,7 @@ func natsMany(e *env, dial natsDial, n int, take func(int, int64)) (func(int, in
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPace(e, nc, min(natsBuffer/2, n*each))
+	p, err := newPace(e, nc, min(natsBuffer/2, max(n, natsEach)))
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +248,7 @@ func natsMany(e *env, dial natsDial, n int, take func(int, int64)) (func(int, in
 	}
 	var taken atomic.Int64
 	for i, subject := range subjects {
-		in := make(chan *nats.Msg, 4*each) // a channel that is full loses values
+		in := make(chan *nats.Msg, natsEach)
 		if _, err := nc.ChanSubscribe(subject, in); err != nil {
 			return nil, err
 		}
