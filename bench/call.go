@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 )
 
 // callWorkload has requests whose answers come by a way of their own: a fresh channel, a
@@ -36,16 +37,23 @@ func callWorkload() *workload {
 				return nil, err
 			}
 			m := percentiles(took)
-			m["one"] = float64(len(took)) / e.Time.Seconds()
+			m["one"] = float64(len(took)) / sum(took).Seconds()
 			m["many"], err = e.atOnce(ask)
 			return m, err
 		},
 	}
 }
 
+func sum(all []time.Duration) (sum time.Duration) {
+	for _, d := range all {
+		sum += d
+	}
+	return sum
+}
+
 // atOnce is the rate of 64 that ask.
 func (e *env) atOnce(ask func(n int64) error) (float64, error) {
-	stop := e.stopAfter()
+	var stop atomic.Bool
 	var count atomic.Int64
 	ended := make(chan error)
 	for k := range int64(answers) {
@@ -60,11 +68,11 @@ func (e *env) atOnce(ask func(n int64) error) (float64, error) {
 	}
 	sp := e.span()
 	sp.sample(&count)
+	stop.Store(true)
 	for range answers {
 		if err := <-ended; err != nil {
 			return 0, err
 		}
 	}
-	rate, _ := sp.rate()
-	return rate, nil
+	return sp.rate(), nil
 }

@@ -117,21 +117,21 @@ func echoWorkload(name, title string, unit figure, window int) *workload {
 				return nil, err
 			}
 			e.barrier()
-			stop := e.stopAfter()
+			var stop atomic.Bool
 			var count atomic.Int64
 			ended := make(chan error)
 			for _, d := range all {
-				go func() { ended <- keepAsking(d, int64(window), stop, &count) }()
+				go func() { ended <- keepAsking(d, int64(window), &stop, &count) }()
 			}
 			sp := e.span()
 			sp.sample(&count)
+			stop.Store(true)
 			for range all {
 				if err := <-ended; err != nil {
 					return nil, err
 				}
 			}
-			rate, _ := sp.rate()
-			return metrics{"rate": rate}, nil
+			return metrics{"rate": sp.rate()}, nil
 		},
 	}
 }

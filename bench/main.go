@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -51,7 +52,7 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&o.write, "write", false, "rewrite the tables in README.md also where that is not done by itself")
 	f.BoolVar(&o.plots, "plots", false, "make plots/*.svg instead of tables")
 	f.StringVar(&o.out, "out", "", "append each measurement to this file, as a line of JSON")
-	f.BoolVar(&o.keepGoing, "keep-going", false, "a measurement that fails is left out of the tables, and does not end the run")
+	f.BoolVar(&o.keepGoing, "keep-going", false, "a measurement that fails does not end the run; then the tables are only printed")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -74,7 +75,7 @@ func parse(args []string) (*options, error) {
 	}
 	if o.quick {
 		o.rounds = 1
-		o.time = min(o.time, 150*time.Millisecond)
+		o.time = min(o.time, 250*time.Millisecond)
 	}
 	if o.rounds < 1 || o.time < 10*time.Millisecond {
 		return nil, fmt.Errorf("-rounds must be 1 at least, and -time 10ms")
@@ -140,19 +141,20 @@ func (o *options) run(to io.Writer) error {
 		return o.makePlots(to)
 	}
 	results, err := o.measureAll(to)
-	if err != nil {
+	if err != nil && !o.keepGoing {
 		return err
 	}
 	text := tables(results)
 	fmt.Fprint(to, "\n"+text)
 	everything := o.only == nil && o.systems == nil && o.rounds >= minRounds
-	if o.write || everything && !o.quick {
+	if err == nil && (o.write || everything && !o.quick) {
 		return rewrite("README.md", "table", about(o)+text)
 	}
-	return nil
+	return err
 }
 
-func (o *options) measureAll(to io.Writer) (results []result, err error) {
+// measureAll also returns results where some failed and it was to keep going.
+func (o *options) measureAll(to io.Writer) (results []result, failed error) {
 	var raw *json.Encoder
 	if o.out != "" {
 		f, err := os.OpenFile(o.out, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
@@ -173,6 +175,7 @@ func (o *options) measureAll(to io.Writer) (results []result, err error) {
 		m, err := measure(t.s, t.w, o.spec(t.w))
 		if err != nil {
 			fmt.Fprintln(to, "failed:", err)
+			failed = errors.Join(failed, err)
 			if o.keepGoing {
 				continue
 			}
@@ -190,5 +193,5 @@ func (o *options) measureAll(to io.Writer) (results []result, err error) {
 			}
 		}
 	}
-	return results, nil
+	return results, failed
 }

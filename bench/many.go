@@ -74,7 +74,7 @@ func driveMany(e *env, s *system) (metrics, error) {
 	}
 	m := before.perChannel(e)
 	e.barrier()
-	for stop := e.stopAfter(); !stop.Load(); {
+	for over := e.untilOver(); !over.Load(); {
 		if err := round(value); err != nil {
 			return nil, err
 		}
@@ -112,7 +112,8 @@ func serveMany(e *env, s *system) (metrics, error) {
 	e.barrier()
 	sp := e.span()
 	sp.sample(&count)
+	e.barrier()
 	<-end
-	m["rate"], _ = sp.rate()
+	m["rate"] = sp.rate()
 	return m, nil
 }

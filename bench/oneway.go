@@ -22,10 +22,7 @@ func oneWayWorkload[T any](name, title string, unit figure, open func(*system) o
 			if err != nil {
 				return nil, err
 			}
-			rate, ok := sp.rate()
-			if !ok {
-				return nil, fmt.Errorf("%d values, and it was over", sp.first)
-			}
+			rate := sp.rate()
 			if b, ok := any(k.make(0)).([]byte); ok {
 				rate *= float64(len(b)) / 1e6
 			}
@@ -40,9 +37,9 @@ func sendAll[T any](e *env, open opener[T], k kind[T]) error {
 		return err
 	}
 	e.barrier()
-	stop := e.stopAfter()
+	over := e.untilOver()
 	n := int64(0)
-	for ; !stop.Load(); n++ {
+	for ; !over.Load(); n++ {
 		if err := to.send(k.make(n)); err != nil {
 			return err
 		}
@@ -53,8 +50,8 @@ func sendAll[T any](e *env, open opener[T], k kind[T]) error {
 func receiveAll[T any](e *env, recv func() (T, error), k kind[T]) (span, error) {
 	sp := e.span()
 	for n, next := int64(0), int64(0); ; n++ {
-		if n%k.every == 0 {
-			sp.tick(n)
+		if n%k.every == 0 && sp.tick(n) {
+			go e.barrier() // the sender may stop
 		}
 		v, err := recv()
 		if err != nil {

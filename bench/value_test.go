@@ -79,7 +79,7 @@ func TestReceiveAll(t *testing.T) {
 		{"the last is lost", []int64{0, 1, -4}, "number -4"},
 		{"one is doubled", []int64{0, 1, 1, -4}, "number 1, not 2"},
 	} {
-		e := &env{}
+		e := &env{barrier: func() {}}
 		recv := func() (int64, error) {
 			v := c.came[0]
 			c.came = c.came[1:]
@@ -96,7 +96,7 @@ func TestReceiveAll(t *testing.T) {
 		}
 		return small.make(n), nil
 	}
-	if _, err := receiveAll(&env{}, recv, small); err != nil {
+	if _, err := receiveAll(&env{barrier: func() {}}, recv, small); err != nil {
 		t.Error(err)
 	}
 }

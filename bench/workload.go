@@ -78,8 +78,9 @@ type span struct {
 	first, all int64 // values until from, and until to
 }
 
-// tick is called with the number of values until now, the first time with 0.
-func (s *span) tick(n int64) {
+// tick is called with the number of values until now, the first time with 0. It is true
+// once, when the span is over.
+func (s *span) tick(n int64) (over bool) {
 	now := time.Now()
 	switch {
 	case s.began.IsZero():
@@ -91,38 +92,32 @@ func (s *span) tick(n int64) {
 	case s.to.IsZero():
 		if now.Sub(s.from) >= s.time {
 			s.to, s.all = now, n
+			return true
 		}
 	}
+	return false
 }
 
-// rate is values in a second. A run that ended too soon has none.
-func (s *span) rate() (float64, bool) {
-	if s.to.IsZero() {
-		return 0, false
-	}
-	return float64(s.all-s.first) / s.to.Sub(s.from).Seconds(), true
-}
+// rate is values in a second, of a span that is over.
+func (s *span) rate() float64 { return float64(s.all-s.first) / s.to.Sub(s.from).Seconds() }
 
 // sample ticks a span from a clock until it is over.
 func (s *span) sample(count *atomic.Int64) {
 	s.tick(0)
 	time.Sleep(s.warm)
-	for s.to.IsZero() {
-		s.tick(count.Load())
-		if s.to.IsZero() {
-			time.Sleep(max(time.Millisecond, min(s.time, s.time-time.Since(s.from))))
-		}
+	for !s.tick(count.Load()) {
+		time.Sleep(max(time.Millisecond, min(s.time, s.time-time.Since(s.from))))
 	}
 }
 
-// slack is for how much longer the sending side goes on than the span lasts.
-const slack = 50 * time.Millisecond
-
-// stopAfter is true some time after the span is over.
-func (e *env) stopAfter() *atomic.Bool {
-	var stop atomic.Bool
-	time.AfterFunc(e.Warm+e.Time+slack, func() { stop.Store(true) })
-	return &stop
+// untilOver is true when the other side has its span, and called barrier.
+func (e *env) untilOver() *atomic.Bool {
+	var over atomic.Bool
+	go func() {
+		e.barrier()
+		over.Store(true)
+	}()
+	return &over
 }
 
 func (e *env) span() span { return span{warm: e.Warm, time: e.Time} }
