@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"runtime/pprof"
 	"sync"
 	"time"
 )
@@ -30,6 +32,7 @@ type spec struct {
 	Buffer, Channels       int
 	Size                   int // of a block; 0: the workload's
 	Cert, Key              []byte
+	Profiles               string // a folder for a CPU profile of each child; empty: none
 }
 
 // metrics are what a measurement found, by name.
@@ -69,10 +72,12 @@ func childMain() {
 	if err := json.Unmarshal(first, &s); err != nil {
 		fatal(err)
 	}
+	stop := s.profile()
 	goOn := make(chan struct{}, 1)
 	go func() {
 		for {
 			if _, err := lines.ReadBytes('\n'); err != nil {
+				stop()
 				os.Exit(0)
 			}
 			goOn <- struct{}{}
@@ -98,6 +103,24 @@ func childMain() {
 		say(message{Done: true, Metrics: m})
 	}
 	select {} // until the input ends
+}
+
+// profile begins a CPU profile, if one is wanted.
+func (s *spec) profile() (stop func()) {
+	if s.Profiles == "" {
+		return func() {}
+	}
+	f, err := os.Create(filepath.Join(s.Profiles, fmt.Sprintf("%s-%s-%s.cpu", s.Workload, s.System, s.Role)))
+	if err == nil {
+		err = pprof.StartCPUProfile(f)
+	}
+	if err != nil {
+		fatal(err)
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close()
+	}
 }
 
 func (e *env) run() (metrics, error) {

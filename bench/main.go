@@ -21,6 +21,7 @@ type options struct {
 	quick     bool
 	write     bool
 	plots     bool
+	profiles  string
 	out       string
 	keepGoing bool
 }
@@ -51,6 +52,7 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&o.quick, "quick", false, "one round of short measurements, about a minute; prints the tables only")
 	f.BoolVar(&o.write, "write", false, "rewrite the tables in README.md also where that is not done by itself")
 	f.BoolVar(&o.plots, "plots", false, "make plots/*.svg instead of tables")
+	f.StringVar(&o.profiles, "profiles", "", "a folder for a CPU profile of each process")
 	f.StringVar(&o.out, "out", "", "append each measurement to this file, as a line of JSON")
 	f.BoolVar(&o.keepGoing, "keep-going", false, "a measurement that fails does not end the run; then the tables are only printed")
 	if err := f.Parse(args); err != nil {
@@ -85,7 +87,7 @@ func parse(args []string) (*options, error) {
 
 // spec is what a measurement of w gets.
 func (o *options) spec(w *workload) spec {
-	sp := spec{Warm: max(o.time/3, 300*time.Millisecond), Time: o.time}
+	sp := spec{Profiles: o.profiles, Warm: max(o.time/3, 300*time.Millisecond), Time: o.time}
 	switch {
 	case o.quick:
 		sp.Warm = o.time / 3
