@@ -137,7 +137,7 @@ func TestStopInParts(t *testing.T) {
 // rawConn lets a test speak yamux without guard and session.
 type rawConn struct{ *memConn }
 
-func (c rawConn) Write(p []byte) (int, error) { return len(p), c.WriteFrame(p, nil) }
+func (c rawConn) Write(p []byte) (int, error) { return len(p), c.WriteFrame(p, nil, false) }
 
 // TestHostilePeer: a peer that has yamux right and the rest wrong ends the session with a
 // reason; nothing panics and nothing is left.
@@ -253,7 +253,7 @@ func FuzzPeer(f *testing.F) {
 		s.Open(open("ours"), newFeedback())
 		for len(stream) > 0 {
 			n := min(len(stream), 1000)
-			if x.WriteFrame(stream[:n], nil) != nil {
+			if x.WriteFrame(stream[:n], nil, false) != nil {
 				break
 			}
 			stream = stream[n:]

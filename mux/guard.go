@@ -34,6 +34,13 @@ func parseYHead(b []byte) yHead {
 	return yHead{b[0], b[1], binary.BigEndian.Uint16(b[2:]), binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])}
 }
 
+func (h yHead) put(b []byte) {
+	b[0], b[1] = h.version, h.typ
+	binary.BigEndian.PutUint16(b[2:], h.flags)
+	binary.BigEndian.PutUint32(b[4:], h.stream)
+	binary.BigEndian.PutUint32(b[8:], h.len)
+}
+
 // body is how many bytes follow the header.
 func (h yHead) body() int {
 	if h.typ == yData {
@@ -173,7 +180,9 @@ func (g *guard) out(h yHead) (gone bool, err error) {
 	}
 	switch {
 	case h.typ == yData && h.flags == 0 && h.len <= yamuxBody:
-		s.send -= int64(h.len)
+		if s.send -= int64(h.len); s.send < 0 {
+			return false, bad("own data beyond the window of stream %d", h.stream)
+		}
 	case h.typ == yWindow && h.flags&^yACK == 0:
 		s.recv += int64(h.len)
 	case h.typ == yWindow && h.flags == yFIN:
@@ -183,6 +192,14 @@ func (g *guard) out(h yHead) (gone bool, err error) {
 		return false, bad("own header of type %d, flags %d, length %d", h.typ, h.flags, h.len)
 	}
 	return false, nil
+}
+
+// window is how much more may be sent on a stream.
+func (g *guard) window(id uint32) int {
+	if s := g.streams[id]; s != nil {
+		return int(s.send)
+	}
+	return 0
 }
 
 // forget forgets a stream that both sides have closed.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 )
 
 func yHeaderBytes(typ uint8, flags uint16, id, n uint32) []byte {
@@ -197,10 +198,11 @@ func TestGuardConnWholeFrames(t *testing.T) {
 
 type readConn struct{ io.Reader }
 
-func (*readConn) WriteFrame(_, _ []byte) error { return nil }
-func (*readConn) Close() error                 { return nil }
+func (*readConn) WriteFrame(_, _ []byte, _ bool) error { return nil }
+func (*readConn) Flush()                               {}
+func (*readConn) Close() error                         { return nil }
 
-// TestGuardConnWritesWholeFrames: a header waits for its body, and both leave in one piece.
+// TestGuardConnWritesWholeFrames: a header and its body leave in one piece, and nothing else leaves.
 func TestGuardConnWritesWholeFrames(t *testing.T) {
 	x, _ := memConns(1 << 20)
 	var frames []int
@@ -220,20 +222,62 @@ func TestGuardConnWritesWholeFrames(t *testing.T) {
 		_, err := c.Write(p)
 		return errors.Join(failed, err)
 	}
-	if err := errors.Join(write(yHeaderBytes(yWindow, ySYN, 1, grow)), write(yHeaderBytes(yData, 0, 1, 5))); err != nil {
+	open := errors.Join(write(yHeaderBytes(yWindow, ySYN, 1, grow)), write(yHeaderBytes(yWindow, ySYN, 3, grow)))
+	if err := errors.Join(open, c.data(3, []byte("12345"))); err != nil {
 		t.Fatal(err)
 	}
-	if len(frames) != 1 {
-		t.Fatalf("the header left without its body: %v", frames)
+	if len(frames) != 3 || frames[2] != 5 {
+		t.Fatalf("written: %v", frames)
 	}
-	if err := write([]byte("12345")); err != nil || len(frames) != 2 {
-		t.Fatalf("%v %v", err, frames)
+	for what, p := range map[string][]byte{
+		"a part of a header": []byte("1234"), "yamux' own data": yHeaderBytes(yData, 0, 3, 5), "nothing known": yHeaderBytes(yWindow, 0, 9, 5),
+	} {
+		if write(p) == nil {
+			t.Errorf("%s is sent", what)
+		}
 	}
-	_ = write(yHeaderBytes(yData, 0, 1, 5))
-	if err := write([]byte("1234")); err == nil {
-		t.Error("a body of another length is sent")
+	if c.data(5, []byte("1")) == nil {
+		t.Error("data of a stream that is not open is sent")
 	}
-	if err := write([]byte("1234")); err == nil {
-		t.Error("a part of a header is sent")
+	for sent := 5; sent < yamuxInitial; sent += len(big) {
+		err := c.data(3, big[:min(len(big), yamuxInitial-sent)])
+		if err != nil {
+			t.Fatalf("after %d bytes: %v", sent, err)
+		}
 	}
+	if c.data(3, []byte("1")) == nil {
+		t.Error("data beyond the stream's window is sent")
+	}
+}
+
+var big = make([]byte, yamuxBody)
+
+// TestControlWaitsForWindow: nothing but yamux' window bounds what may be under way on the control
+// stream.
+func TestControlWaitsForWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := memConns(1 << 30)
+		c := newGuardConn(x, newGuard(true, 4), func(err error) { t.Error(err) }, func() {})
+		_, _ = c.Write(yHeaderBytes(yWindow, ySYN, controlStream, grow))
+		sent := make(chan int, 100)
+		go func() {
+			defer close(sent)
+			for i := 0; c.data(controlStream, big) == nil; i++ {
+				sent <- i
+			}
+		}()
+		synctest.Wait()
+		if n := len(sent); n != yamuxInitial/yamuxBody {
+			t.Fatalf("%d frames went within the first window", n)
+		}
+		_ = y.WriteFrame(yHeaderBytes(yWindow, yACK, controlStream, grow), nil, false)
+		go func() { _, _ = c.Read(make([]byte, yHeader)) }()
+		synctest.Wait()
+		if n := len(sent); n != yamuxWindow/yamuxBody {
+			t.Fatalf("%d frames went within the whole window", n)
+		}
+		_ = c.Close() // who waits does so no more
+		for range sent {
+		}
+	})
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // A guardConn is the connection that yamux gets: it reads and writes only what the guard
-// lets through, and whole frames only, in both directions. (A half frame would leave one of
+// lets through, and whole frames only, in both directions. Data is written past yamux. (A half frame would leave one of
 // yamux' mutexes held until the rest arrives.)
 type guardConn struct {
 	conn Conn
@@ -24,18 +24,19 @@ type guardConn struct {
 	judged      bool  // the header at whole has been judged
 	err         error // what comes after buf[r:whole]
 
-	// The writer's: a header that waits for its body.
-	held    [yHeader]byte
-	holding bool
-	failed  bool // nothing is written any more
+	failed bool // yamux' writer's: nothing is written any more
+	over   bool // guarded by mu: nobody waits for a window any more
+	window sync.Cond
 }
 
 func newGuardConn(conn Conn, g *guard, fail func(error), gone func()) *guardConn {
-	return &guardConn{
+	c := &guardConn{
 		conn: conn, g: g, fail: fail, gone: gone,
 		released: make(chan struct{}),
 		buf:      make([]byte, yHeader+yamuxBody),
 	}
+	c.window.L = &c.mu
+	return c
 }
 
 // Read gives yamux bytes of whole frames. An error ends the session, and is handed up
@@ -90,6 +91,9 @@ func (c *guardConn) judge() {
 			if g {
 				gone++
 			}
+			if h.stream == controlStream && h.typ == yWindow {
+				c.window.Broadcast()
+			}
 			c.judged = true
 		}
 		if c.w-c.whole < yHeader+h.body() {
@@ -104,8 +108,8 @@ func (c *guardConn) judge() {
 	}
 }
 
-// Write takes a header, or the body that the header before announced. An error ends the
-// session; yamux hears of that by Read, and until then writes to nobody.
+// Write takes a header from yamux: those without a body are its own. An error ends the session;
+// yamux hears of that by Read, and until then writes to nobody.
 func (c *guardConn) Write(p []byte) (int, error) {
 	if c.failed {
 		return len(p), nil
@@ -121,29 +125,16 @@ func (c *guardConn) Write(p []byte) (int, error) {
 func (c *guardConn) release() { close(c.released) }
 
 func (c *guardConn) write(p []byte) error {
-	if c.holding {
-		c.holding = false
-		if h := parseYHead(c.held[:]); len(p) != h.body() {
-			return bad("own body of %d bytes instead of %d", len(p), h.body())
-		}
-		return c.conn.WriteFrame(c.held[:], p)
+	if len(p) != yHeader || p[1] == yData {
+		return bad("own header of %d bytes, or with a body", len(p))
 	}
-	if len(p) != yHeader {
-		return bad("own header of %d bytes", len(p))
-	}
-	h := parseYHead(p)
 	c.mu.Lock()
-	gone, err := c.g.out(h)
+	gone, err := c.g.out(parseYHead(p))
 	c.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	if h.body() > 0 {
-		copy(c.held[:], p)
-		c.holding = true
-		return nil
-	}
-	if err := c.conn.WriteFrame(p, nil); err != nil {
+	if err := c.conn.WriteFrame(p, nil, false); err != nil {
 		return err
 	}
 	if gone {
@@ -152,8 +143,39 @@ func (c *guardConn) write(p []byte) error {
 	return nil
 }
 
+// data writes a frame of data on an open stream. yamux does not know of it, and need not: on a
+// data stream the byte limit is at most half of what its window is. On the control stream, which has
+// no such limit, data waits for the window that the peer's yamux has given.
+func (c *guardConn) data(stream uint32, body []byte) error {
+	var head [yHeader]byte
+	h := yHead{typ: yData, stream: stream, len: uint32(len(body))}
+	h.put(head[:])
+	c.mu.Lock()
+	if stream == controlStream && c.g.window(stream) < len(body) {
+		c.mu.Unlock()
+		c.conn.Flush() // what waits there may be why the peer gives none
+		c.mu.Lock()
+		for !c.over && c.g.window(stream) < len(body) {
+			c.window.Wait()
+		}
+	}
+	_, err := c.g.out(h)
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return c.conn.WriteFrame(head[:], body, true)
+}
+
 // Close closes the connection below.
-func (c *guardConn) Close() error { return c.conn.Close() }
+func (c *guardConn) Close() error {
+	err := c.conn.Close()
+	c.mu.Lock()
+	c.over = true
+	c.window.Broadcast()
+	c.mu.Unlock()
+	return err
+}
 
 // room tells whether one more stream may be opened.
 func (c *guardConn) room() bool {

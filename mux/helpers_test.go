@@ -58,7 +58,9 @@ func (c *memConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (c *memConn) WriteFrame(head, body []byte) error {
+func (c *memConn) Flush() {}
+
+func (c *memConn) WriteFrame(head, body []byte, _ bool) error {
 	q := c.out
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -38,6 +38,8 @@ func (t *pairTransport) control() (stream, error) {
 	return &pairControl{in: t.in, out: t.peer.in}, nil
 }
 
+func (t *pairTransport) flush() {}
+
 func (t *pairTransport) room() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -23,6 +23,8 @@ type transport interface {
 	control() (stream, error)
 	// open opens a stream; it blocks for room in the connection only.
 	open() (stream, error)
+	// flush sends what was written.
+	flush()
 	// room tells whether one more stream may be opened now.
 	room() bool
 	// accept waits for a stream that the peer opens.

@@ -84,10 +84,12 @@ const MaxRuns = 1 << 16
 // else secured and keeps alive.
 //
 // Read has one caller. WriteFrame writes head and body in one piece, blocks only for
-// room, and may not keep either. Close makes both return with an error.
+// room, and may not keep either; with more it need not be sent before Flush is called, which
+// may send on its caller's goroutine. Close makes all return.
 type Conn interface {
 	Read(p []byte) (int, error)
-	WriteFrame(head, body []byte) error
+	WriteFrame(head, body []byte, more bool) error
+	Flush()
 	Close() error
 }
 

@@ -18,6 +18,7 @@ func (s *Session) write(ctl stream) error {
 		if more || len(w.control) > 0 {
 			continue
 		}
+		s.tr.flush()
 		select {
 		case <-s.wake:
 		case <-s.ending:

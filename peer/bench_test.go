@@ -23,7 +23,7 @@ func BenchmarkLink(b *testing.B) {
 			b.ReportAllocs()
 			b.ResetTimer()
 			for range b.N { // not Loop: the reader must know the number beforehand
-				if err := out.WriteFrame(head, body); err != nil {
+				if err := out.WriteFrame(head, body, false); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -48,7 +48,7 @@ func BenchmarkLinkRoundTrip(b *testing.B) {
 			if _, err := io.ReadFull(far, buf); err != nil {
 				return
 			}
-			if far.WriteFrame(buf[:12], buf[12:]) != nil {
+			if far.WriteFrame(buf[:12], buf[12:], false) != nil {
 				return
 			}
 		}
@@ -56,7 +56,7 @@ func BenchmarkLinkRoundTrip(b *testing.B) {
 	buf := make([]byte, 44)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := near.WriteFrame(buf[:12], buf[12:]); err != nil {
+		if err := near.WriteFrame(buf[:12], buf[12:], false); err != nil {
 			b.Fatal(err)
 		}
 		if _, err := io.ReadFull(near, buf); err != nil {

@@ -166,7 +166,8 @@ func TestCutWhileResuming(t *testing.T) {
 		turn := func(k int) {
 			t.Helper()
 			for _, way := range [][2]*Link{{near, far}, {far, near}} {
-				if err := way[0].WriteFrame(frame(0, next, 100)); err != nil {
+				head, body := frame(0, next, 100)
+				if err := way[0].WriteFrame(head, body, false); err != nil {
 					t.Fatalf("%d bytes: %v", k, err)
 				}
 			}

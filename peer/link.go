@@ -48,6 +48,10 @@ type Link struct {
 	turn   uint64 // and the one whose turn it is
 	ackDue bool
 
+	writing bool             // somebody writes: what follows is his
+	pieces  [][]byte         // what he writes,
+	ack     [recordHead]byte // if it is an acknowledgement this
+
 	on       *carrier // what the link goes over; nil: it is broken, or has ended
 	last     *carrier // when it has ended: what it went over then, for the goodbye
 	number   uint64   // of the answer that on is, or will be, there by

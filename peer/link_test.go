@@ -75,11 +75,13 @@ func writeFrames(l *Link, writers, n, maxSize int) error {
 		wg.Go(func() {
 			rnd := rand.New(rand.NewPCG(uint64(w), 1))
 			for i := range n {
-				if err := l.WriteFrame(frame(uint32(w), uint32(i), rnd.IntN(maxSize))); err != nil {
+				head, body := frame(uint32(w), uint32(i), rnd.IntN(maxSize))
+				if err := l.WriteFrame(head, body, i%3 > 0); err != nil {
 					errs <- err
 					return
 				}
 			}
+			l.Flush()
 		})
 	}
 	wg.Wait()
@@ -143,13 +145,13 @@ func TestFramesStayWholeWithTinyCap(t *testing.T) {
 func TestFrameSize(t *testing.T) {
 	a, b := testPair(t)
 	drain(t, b)
-	if err := a.WriteFrame(make([]byte, 12), make([]byte, maxFrame-12)); err != nil {
+	if err := a.WriteFrame(make([]byte, 12), make([]byte, maxFrame-12), false); err != nil {
 		t.Error(err)
 	}
-	if err := a.WriteFrame(make([]byte, 13), make([]byte, maxFrame-12)); !errors.Is(err, errFrameSize) {
+	if err := a.WriteFrame(make([]byte, 13), make([]byte, maxFrame-12), false); !errors.Is(err, errFrameSize) {
 		t.Errorf("got %v", err)
 	}
-	if err := a.WriteFrame(nil, nil); err != nil {
+	if err := a.WriteFrame(nil, nil, false); err != nil {
 		t.Error(err)
 	}
 }
@@ -170,7 +172,7 @@ func TestCloseIsSeenAtBothEnds(t *testing.T) {
 		t.Errorf("own end: %v", err)
 	}
 	for _, l := range []*Link{a, b} {
-		if err := l.WriteFrame([]byte("x"), nil); err == nil {
+		if err := l.WriteFrame([]byte("x"), nil, false); err == nil {
 			t.Error("a write after the end succeeded")
 		}
 		if len(l.host.Links()) != 0 {
@@ -187,7 +189,7 @@ func TestKeptBufferIsBounded(t *testing.T) {
 	done := make(chan error)
 	go func() {
 		for {
-			if err := a.WriteFrame(nil, make([]byte, 60<<10)); err != nil {
+			if err := a.WriteFrame(nil, make([]byte, 60<<10), false); err != nil {
 				done <- err
 				return
 			}

@@ -138,7 +138,7 @@ func TestPart(t *testing.T) {
 		drain(t, b)
 		if !before {
 			a.Part()
-			if err := a.WriteFrame([]byte("head"), []byte("body")); err != nil {
+			if err := a.WriteFrame([]byte("head"), []byte("body"), false); err != nil {
 				t.Fatal("it is used no more:", err)
 			}
 		}
@@ -215,7 +215,7 @@ func TestGoodbyeBeforeTheFirstRecord(t *testing.T) {
 	l := newInsider(t, h, false).dial(h)
 	l.link(h)
 	mine := receive(t, links)
-	if err := mine.WriteFrame(nil, []byte("hello")); err != nil {
+	if err := mine.WriteFrame(nil, []byte("hello"), false); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.ReadFull(l.r, make([]byte, recordHead+5)); err != nil {

@@ -279,7 +279,7 @@ func TestResumeTimeout(t *testing.T) {
 			late.Waited < 200*time.Millisecond || late.Waited > time.Second {
 			t.Errorf("got %v", l.Err())
 		}
-		if err := l.WriteFrame(nil, []byte("x")); !errors.As(err, &late) {
+		if err := l.WriteFrame(nil, []byte("x"), false); !errors.As(err, &late) {
 			t.Errorf("a write: %v", err)
 		}
 	}
@@ -306,7 +306,7 @@ func TestEndWhileBroken(t *testing.T) {
 	wrote := make(chan error)
 	go func() {
 		for {
-			if err := near.WriteFrame(nil, make([]byte, 10<<10)); err != nil {
+			if err := near.WriteFrame(nil, make([]byte, 10<<10), false); err != nil {
 				wrote <- err
 				return
 			}
@@ -469,7 +469,7 @@ func TestKeptOfAllLinks(t *testing.T) {
 	full := make(chan error, 1)
 	go func() {
 		for {
-			if err := near.WriteFrame(nil, make([]byte, 60<<10)); err != nil {
+			if err := near.WriteFrame(nil, make([]byte, 60<<10), false); err != nil {
 				full <- err
 				return
 			}

@@ -146,7 +146,7 @@ func TestGoodbyeIsSaid(t *testing.T) {
 		l := newInsider(t, h, true).dial(h)
 		l.link(h, patient)
 		mine := receive(t, links)
-		if err := mine.WriteFrame(nil, []byte("hello")); err != nil {
+		if err := mine.WriteFrame(nil, []byte("hello"), false); err != nil {
 			t.Fatal(err)
 		}
 		sent := uint64(l.wantRecord().length)

@@ -11,6 +11,9 @@ const (
 	minFlush = 16 << 10
 	maxFlush = 128 << 10
 
+	// So much is not kept back for more.
+	flushSoon = 16 << 10
+
 	// A full flush that takes longer than slowFlush makes the next ones half as
 	// big, one that takes less than fastFlush twice as big.
 	slowFlush = time.Millisecond
@@ -24,8 +27,8 @@ const (
 // acknowledged, or less where the host's other links have too much of it, or as
 // much waiting as one flush takes; so also when the link is broken for long.
 // Together they may have 128 KiB. After the link's end it returns what Err says,
-// and nothing is known about frames written before.
-func (l *Link) WriteFrame(head, body []byte) error {
+// and nothing is known about frames written before. With more, a little may wait for Flush.
+func (l *Link) WriteFrame(head, body []byte, more bool) error {
 	n := len(head) + len(body)
 	if n > maxFrame {
 		return errFrameSize
@@ -37,6 +40,7 @@ func (l *Link) WriteFrame(head, body []byte) error {
 	if l.ticket != l.turn || !l.fits(n) {
 		mine := l.ticket
 		l.ticket++
+		l.work.Signal() // something may wait for a Flush
 		for l.err == nil && (l.turn != mine || !l.fits(n)) {
 			l.room.Wait()
 		}
@@ -50,8 +54,23 @@ func (l *Link) WriteFrame(head, body []byte) error {
 	}
 	l.out.append(head)
 	l.out.append(body)
-	l.work.Signal()
+	if !more || l.out.unsent() >= flushSoon {
+		l.work.Signal()
+	}
 	return nil
+}
+
+// Flush sends what was written, on the caller's goroutine if nobody is about to: that saves the time
+// until another one runs.
+func (l *Link) Flush() {
+	l.mu.Lock()
+	if l.writing || l.rewind || l.on == nil || l.err != nil || l.out.unsent() == 0 {
+		l.mu.Unlock() // the flusher goes on, or has nothing to write to
+		return
+	}
+	n, c := l.take()
+	l.mu.Unlock()
+	l.writeOut(n, c)
 }
 
 // fits reports whether a frame of n bytes has room. A frame longer than a flush
@@ -64,12 +83,8 @@ func (l *Link) fits(n int) bool {
 // flusher writes whatever has gathered when its last write is done, to whatever
 // connection there is, until the link ends. Then it says goodbye.
 func (l *Link) flusher() {
-	var pieces [][]byte
-	var ack [recordHead]byte
 	for {
-		var n int
-		var c *carrier
-		pieces, n, c = l.gathered(pieces[:0], ack[:])
+		n, c := l.gathered()
 		if c == nil {
 			l.farewell()
 			l.mu.Lock()
@@ -77,39 +92,57 @@ func (l *Link) flusher() {
 			l.mu.Unlock()
 			return
 		}
-		begin := l.host.clock.now()
-		err := c.writeOut(pieces)
-		end := l.host.clock.now()
-		l.wrote.Store(int64(end))
-		l.flushes.Add(1)
-		clear(pieces)
-
-		l.mu.Lock()
-		l.out.wrote()
-		if !l.fixed {
-			l.cap = adapt(l.cap, n, end-begin)
-		}
-		if l.ticket != l.turn {
-			l.room.Broadcast()
-		}
-		l.mu.Unlock()
-		if err != nil {
-			l.broke(c, mismatch(err))
-		}
+		l.writeOut(n, c)
 	}
 }
 
-// gathered waits for something to write and takes it: n stream bytes in pieces,
-// or an acknowledgement alone, for connection c. nil: the link has ended.
-func (l *Link) gathered(pieces [][]byte, ack []byte) (_ [][]byte, n int, c *carrier) {
+// writeOut writes what was taken, n stream bytes, to c. l.writing is set.
+func (l *Link) writeOut(n int, c *carrier) {
+	begin := l.host.clock.now()
+	err := c.writeOut(l.pieces)
+	end := l.host.clock.now()
+	l.wrote.Store(int64(end))
+	l.flushes.Add(1)
+	clear(l.pieces)
+
+	l.mu.Lock()
+	l.writing = false
+	l.out.wrote()
+	if !l.fixed {
+		l.cap = adapt(l.cap, n, end-begin)
+	}
+	if l.ticket != l.turn {
+		l.room.Broadcast()
+	}
+	if l.err != nil || l.due() {
+		l.work.Signal()
+	}
+	l.mu.Unlock()
+	if err != nil {
+		l.broke(c, mismatch(err))
+	}
+}
+
+// due reports whether there is something to write, and a connection to write it to.
+func (l *Link) due() bool { return l.on != nil && (l.out.unsent() > 0 || l.ackDue || l.rewind) }
+
+// gathered waits for something to write and takes it. nil: the link has ended.
+func (l *Link) gathered() (n int, c *carrier) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.err == nil && (l.on == nil || (l.out.unsent() == 0 && !l.ackDue && !l.rewind)) {
+	for l.writing || l.err == nil && !l.due() {
 		l.work.Wait()
 	}
 	if l.err != nil {
-		return nil, 0, nil
+		return 0, nil
 	}
+	return l.take()
+}
+
+// take takes what is to be written as l.pieces: n stream bytes, or an acknowledgement alone,
+// for connection c. It belongs to the caller until writeOut has written it.
+func (l *Link) take() (n int, c *carrier) {
+	l.writing = true
 	if l.rewind {
 		l.out.rewind()
 		l.rewind = false
@@ -117,14 +150,15 @@ func (l *Link) gathered(pieces [][]byte, ack []byte) (_ [][]byte, n int, c *carr
 	l.ackDue = false
 	before := l.out.taken
 	if l.out.unsent() == 0 {
-		record{kind: recordAck, start: before, received: l.received}.put(ack)
-		return append(pieces, ack), 0, l.on
+		record{kind: recordAck, start: before, received: l.received}.put(l.ack[:])
+		l.pieces = append(l.pieces[:0], l.ack[:])
+		return 0, l.on
 	}
-	pieces = l.out.take(pieces, l.cap, l.received)
+	l.pieces = l.out.take(l.pieces[:0], l.cap, l.received)
 	if l.ticket != l.turn {
 		l.room.Broadcast()
 	}
-	return pieces, int(l.out.taken - before), l.on
+	return int(l.out.taken - before), l.on
 }
 
 // goodbyeLimit is how long the end of a link may take to be told.
