@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"github.com/matveynator/netchan"
@@ -114,6 +115,10 @@ func measure(s *system, w *workload, sp spec) (metrics, error) {
 		select {
 		case h = <-words:
 		case <-limit:
+			for _, p := range children { // its end shows what its goroutines wait for
+				_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+				_ = p.cmd.Wait()
+			}
 			return nil, fmt.Errorf("%s, %s: nothing came of it in time%s", w.name, s.name, complaints(children))
 		}
 		switch {
