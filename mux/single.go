@@ -44,11 +44,11 @@ func (s *Session) takeSingles(dst []byte) []byte {
 		dst = append(dst, rest[:n]...)
 		s.singlesAt += n
 	}
-	if s.singlesAt == len(s.singles) {
-		s.singlesAt = 0
-		if s.singles = s.singles[:0]; cap(s.singles) > 4*controlBatch {
+	if rest := s.singles[s.singlesAt:]; len(rest) <= s.singlesAt { // else what has left would stay while some waits
+		if s.singlesAt = 0; len(rest) == 0 && cap(s.singles) > 4*controlBatch {
 			s.singles = nil
 		}
+		s.singles = s.singles[:copy(s.singles, rest)]
 	}
 	return dst
 }
