@@ -254,6 +254,7 @@ func (in *In) say(dst []byte) []byte {
 		in.st.allow(in.base + in.read.Load() + baseWindow)
 		dst = appendDone(dst, use)
 	}
+	in.leave()
 	return dst
 }
 

@@ -106,12 +106,17 @@ func (in *In) Leave() {
 	in.s.mu.Lock()
 	defer in.s.mu.Unlock()
 	in.told.Store(true)
+	in.closeDone()
 	in.leave()
 }
 
-// leave forgets a single value's use. s.mu is held.
+// leave forgets a single value's use, once what was said of it is written: a peer that does not
+// listen must not make us keep answers without end. s.mu is held.
 func (in *In) leave() {
-	if _, there := in.s.ins[in]; there && in.st == nil {
+	if in.st != nil || in.queued || !in.told.Load() {
+		return
+	}
+	if _, there := in.s.ins[in]; there {
 		delete(in.s.ins, in)
 		in.s.singlesIn--
 	}
