@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 
 	"github.com/hashicorp/yamux"
@@ -242,9 +243,16 @@ func FuzzPeer(f *testing.F) {
 	f.Add(append(append(append(syn, data(3, op)...), data(3, refs)...), data(3, appendRefs(nil, []byte("more")))...))
 	words := appendHeld(appendHold(nil, Hold{ID{1}, ToSend, &Gate{Number: 1}}), ref(1), true)
 	f.Add(append(syn, data(1, appendGone(appendRelease(words, []Release{{ref(1), 2}}), []Ref{ref(2)}))...))
+	one := openSingle(1, 1)
+	one.Use, one.Hash = 2, ID{}
+	single := appendSingle(nil, &one, []byte("value"))
+	f.Add(slices.Concat(syn, data(3, op), data(1, single)))
+	f.Add(slices.Concat(syn, data(3, op), data(1, append(single, appendAck(nil, 1, 0, Ack{Limit: 1})...)), data(1, single)))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		x, y := memConns(1 << 20)
-		h := &handler{serve: take, said: func(s *Session, what any) {
+		h := &handler{serve: take, single: func(in *In, _ []byte, wait bool) bool {
+			return in.Open().First > 1 && !wait || takes(came{in: in})
+		}, said: func(s *Session, what any) {
 			if h, ok := what.(Hold); ok {
 				s.Held(Ref{h.Channel, h.Dir}, true)
 			}

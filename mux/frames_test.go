@@ -278,6 +278,7 @@ func FuzzParse(f *testing.F) {
 		appendAttach(nil, &Attach{Target: Target{Name: "x"}}), numbers(NewBatch(ID{}), 1, 4).dataHead(),
 		appendHold(nil, Hold{ID{1}, ToSend, nil}), appendHold(nil, Hold{ID{1}, ToReceive, &Gate{End: ID{2}, Number: 3}}),
 		appendHeld(nil, ref(1), true), appendRelease(nil, []Release{{ref(1), 1}, {ref(2), maxReleased}}), appendGone(nil, []Ref{ref(1), ref(2)}),
+		appendSingle(nil, &o, []byte("value")),
 	} {
 		typ, body := cut(f, frame)
 		f.Add(typ, body)
@@ -324,6 +325,10 @@ func FuzzParse(f *testing.F) {
 		case frameGone:
 			if rs, err := parseGone(body); err == nil {
 				again = appendGone(nil, rs)
+			}
+		case frameSingle:
+			if o, v, err := parseSingle(body); err == nil {
+				again = appendSingle(nil, &o, v)
 			}
 		case frameData:
 			_, _, _, _, _ = parseData(body)

@@ -26,6 +26,8 @@ type program struct {
 	said     [2][]any  // Holds, Helds, Releases and Refs said to each side
 	heard    [2]int    // how many of them it has heard
 	ended    int
+
+	lastSingle [2]uint64 // that each side has heard
 }
 
 // A progUse is one use: its sender's side, its receiver's, and what each has seen.
@@ -37,6 +39,8 @@ type progUse struct {
 	token chan struct{} // one for each frame that a stalled receiver takes
 
 	mu       sync.Mutex
+	single   bool // it has no stream
+	one      []byte
 	hand     *Batch
 	sent     uint64 // values
 	closed   bool
@@ -65,7 +69,59 @@ const (
 
 func (p *program) errorf(format string, args ...any) { p.t.Helper(); p.t.Errorf(format, args...) }
 
-func (p *program) Single(in *In, value []byte, wait bool) bool { return true }
+// Single is the receiver of a use of one value. One that stalls holds up nothing else.
+func (p *program) Single(in *In, value []byte, wait bool) bool {
+	u := p.use(in)
+	o := in.Open()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.single || string(value) != string(u.one) || o.First != 1 || string(o.Schema) != "schema" || wait != (u.served == 1) {
+		p.errorf("use %x comes as %x of %+v, waits: %v, after %d times", u.key[:8], value, o, wait, u.served)
+	}
+	if u.served++; !wait {
+		p.inOrder(in, u)
+	}
+	if u.mode == modeStalls && !wait {
+		return false
+	}
+	switch u.mode {
+	case modeRefuses:
+		in.Refuse(CodeNoSuch, "no")
+		return true
+	case modeStalls, modeStops:
+		in.Ack(Ack{Limit: 1000}) // it has arrived
+	}
+	if u.mode == modeStalls {
+		u.mu.Unlock()
+		select {
+		case <-u.token:
+		case <-p.release:
+		case <-in.Done():
+		}
+		u.mu.Lock()
+	}
+	if u.mode == modeStops {
+		u.stop = Stop{Code: CodeClosed, Text: "enough", NotTaken: []Run{}}
+		in.Stop(u.stop)
+		return true
+	}
+	u.taken, u.acks = 1, 1
+	in.Ack(Ack{Taken: 1, Limit: 1001})
+	in.Leave()
+	return true
+}
+
+// inOrder checks that single values come in the order in which the other side has sent them.
+func (p *program) inOrder(in *In, u *progUse) {
+	n := binary.BigEndian.Uint64(u.key[:])
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := &p.lastSingle[p.index(in.Session())]
+	if n < *last {
+		p.errorf("single value %d comes after %d", n, *last)
+	}
+	*last = n
+}
 
 func (p *program) Attach(s *Session, a Attach) {
 	p.mu.Lock()
@@ -219,7 +275,7 @@ func (u *progUse) Accepted(a Accept) {
 func (u *progUse) Acked(a Ack) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !u.accepted || u.over != nil || a.Taken < u.acked || a.Taken > u.acks {
+	if !u.accepted && !u.single || u.over != nil || u.single && u.acked == 1 || a.Taken < u.acked || a.Taken > u.acks {
 		u.p.errorf("ack %+v after %d, the receiver said %d; over: %v", a, u.acked, u.acks, u.over)
 	}
 	u.acked = a.Taken
@@ -250,11 +306,25 @@ func (u *progUse) Written(b *Batch) {
 	}
 }
 
+// alone sends a single value, if it needs no stream.
+func (u *progUse) alone(s *Session, o Open, value []byte) {
+	u.mu.Lock()
+	u.single, u.one, u.sent = true, value, 1
+	copy(value, u.key[:8])
+	u.mu.Unlock()
+	o.Target = Target{ID: ID{1}}
+	if u.out = s.Single(o, value, u); u.out == nil {
+		u.mu.Lock()
+		u.single, u.sent = false, 0
+		u.mu.Unlock()
+	}
+}
+
 // send hands a batch of count values over, or one value of size bytes; with references of so
 // many bytes, if any.
 func (u *progUse) send(count, size, refs int) {
 	u.mu.Lock()
-	if u.hand != nil || u.closed {
+	if u.hand != nil || u.closed || u.single {
 		u.mu.Unlock()
 		return
 	}
@@ -298,7 +368,9 @@ func run(t testing.TB, bytes []byte, connect func(h Handler) (a, b *Session)) {
 	}
 	close(p.release)
 	for _, u := range p.uses {
-		u.close(u.key[8]%2 == 0)
+		if !u.single { // those end with their answers
+			u.close(u.key[8]%2 == 0)
+		}
 	}
 	if p.killed {
 		p.sessions[0].Wait()
@@ -340,7 +412,12 @@ func (p *program) step(op, arg byte) {
 		p.mu.Unlock()
 		o := open("x")
 		o.End = u.key
-		u.out = p.sessions[side].Open(o, u)
+		if op/8%2 == 1 {
+			u.alone(p.sessions[side], o, make([]byte, 1<<(arg%11)))
+		}
+		if u.out == nil {
+			u.out = p.sessions[side].Open(o, u)
+		}
 		return
 	}
 	u := p.uses[int(arg)%len(p.uses)]
@@ -371,7 +448,7 @@ func (p *program) step(op, arg byte) {
 		}
 	case 7: // let it come to rest: whatever the batch in hand waits for, it may come back
 		u.mu.Lock()
-		idle := u.hand == nil && !u.closed
+		idle := u.hand == nil && !u.closed && !u.single
 		u.mu.Unlock()
 		if idle {
 			u.out.Schema([]byte("schema"))
@@ -398,7 +475,7 @@ func (p *program) check() {
 	for i, u := range p.uses {
 		u.mu.Lock()
 		what := fmt.Sprintf("use %d (mode %d, %d sent, %d taken, end %v, over %#v)", i, u.mode, u.sent, u.taken, u.end, u.over)
-		if u.taken > u.sent || u.served > 1 {
+		if u.taken > u.sent || u.served > 1 && (!u.single || u.mode != modeStalls || u.served > 2) {
 			p.errorf("%s: too much", what)
 		}
 		for i, n := range u.refsSeen {
@@ -411,7 +488,13 @@ func (p *program) check() {
 			continue
 		}
 		_, isLost := u.over.(lost)
+		if u.single {
+			if u.served == 0 || isLost || !u.closed && u.over == nil && u.acked != 1 || (u.mode < modeRefuses) != (u.taken == 1) {
+				p.errorf("%s: a single value, acked %d", what, u.acked)
+			}
+		}
 		switch {
+		case u.single:
 		case u.hand != nil || isLost:
 			p.errorf("%s: a batch is kept, or it was lost", what)
 		case u.served == 0 && (u.sent > 0 || u.clean):
@@ -470,6 +553,8 @@ func FuzzProgram(f *testing.F) {
 	f.Add(byte(0), []byte{0, 0, 1, 0, 4, 0})
 	f.Add(byte(1), []byte{0, 2, 9, 0, 0, 5, 17, 0, 17, 1, 6, 0, 3, 1, 5, 1, 254, 0})
 	f.Add(byte(1), []byte{0, 2, 0, 6, 10, 0, 2, 1, 18, 0, 26, 1, 13, 0x2f, 13, 0x4e, 131, 0, 7, 1, 4, 0})
+	f.Add(byte(0), []byte{0, 0, 7, 0, 8, 0, 8, 2, 8, 4, 8, 6, 8, 16, 6, 2, 4, 3, 8, 18, 8, 1})
+	f.Add(byte(1), []byte{0, 0, 6, 0, 8, 2, 8, 18, 8, 3, 5, 5, 8, 4, 6, 1, 254, 1})
 	f.Add(byte(2), []byte{0, 6, 1, 0, 1, 0, 1, 0, 1, 0, 139, 0, 12, 0})
 	f.Fuzz(func(t *testing.T, kind byte, b []byte) {
 		run(t, b[:min(len(b), 1000)], programKinds[int(kind)%len(programKinds)](t))

@@ -471,10 +471,10 @@ func TestHostileSingles(t *testing.T) {
 		"a schema nobody knows": func() []byte {
 			return appendSingle(nil, &Open{Use: 2, First: 1, Hash: ID{9}}, nil)
 		},
-		"a long value":      func() []byte { return single(nil, 2, 1, make([]byte, MaxSingle+1)) },
-		"a piece of one":    func() []byte { return []byte{frameSingle, 3, 1, 2, 3} },
-		"an empty one":      func() []byte { return appendEmpty(nil, frameSingle) },
-		"use 0":             func() []byte { return single(nil, 0, 1, nil) },
+		"a long value":     func() []byte { return single(nil, 2, 1, make([]byte, MaxSingle+1)) },
+		"a piece of one":   func() []byte { return []byte{frameSingle, 3, 1, 2, 3} },
+		"an empty one":     func() []byte { return appendEmpty(nil, frameSingle) },
+		"use 0":            func() []byte { return single(nil, 0, 1, nil) },
 		"no schema at all": func() []byte { return appendSingle(nil, &Open{Use: 1, First: 1}, nil) },
 		"too many": func() (b []byte) {
 			for i := range uint64(maxSingles + 1) {
