@@ -183,10 +183,11 @@ func (s *Source[T]) hear() {
 }
 
 // callBriefly is call where the source has nothing left to wait for once f has run: when its
-// goroutine is away it is not started for that.
+// goroutine is away it is not started for that. With a value that is not answered there is
+// something to wait for.
 func (s *Source[T]) callBriefly(f func()) {
 	s.mu.Lock()
-	if s.ended || !s.napping {
+	if s.ended || !s.napping || len(s.d.lanes) > 0 {
 		s.mu.Unlock()
 		s.call(f)
 		return
