@@ -26,7 +26,9 @@ func (s *Sink[T]) serve(in *mux.In) {
 		in.Refuse(mux.CodeClosed, "the receiving end was closed")
 		return
 	}
-	accept := mux.Accept{Limit: u.limit}
+	s.mu.Lock()
+	accept := mux.Accept{Limit: u.limit} // the clock raises it, where u goes on from single values
+	s.mu.Unlock()
 	if s.cfg.Lossy {
 		accept.Flags |= flagLossy
 	}

@@ -138,7 +138,7 @@ func (s *Sink[T]) admit(in *mux.In) *use {
 }
 
 // adopt has in go on with what its sender has sent as single values; done is false where there
-// is nothing of that. u is nil when the sink has ended.
+// is nothing of that. Where numbers are left out all before them was taken: that is another use. u is nil when the sink has ended.
 func (s *Sink[T]) adopt(in *mux.In) (u *use, done bool) {
 	open := in.Open()
 	s.mu.Lock()
@@ -147,13 +147,13 @@ func (s *Sink[T]) adopt(in *mux.In) (u *use, done bool) {
 		return nil, true
 	}
 	u = s.uses.get(open.End)
-	if u == nil || !u.single || open.First < u.next || u.busy && u.in != in {
+	if u == nil || !u.single || open.First != u.next || u.busy && u.in != in {
 		return nil, false
 	}
 	if u.in != in {
 		u.in.Leave()
 	}
-	u.in, u.next, u.busy = in, open.First, in.Single() // numbers that are left out will never come
+	u.in, u.busy = in, in.Single()
 	if u.single = in.Single(); !u.single {
 		u.replaced = make(chan struct{})
 	}
