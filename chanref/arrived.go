@@ -35,7 +35,8 @@ type refSink interface {
 	reason() error
 	// single takes a use of one value: false when it would have to wait, and may not.
 	single(in *mux.In, value []byte, wait bool) bool
-	// forget is told of a session's end, for single values that came over it.
+	// forget is told that a session has ended, or holds the channel no more, for single values
+	// that came over it.
 	forget(s *mux.Session)
 	// gate is open when all that end has sent up to number was pushed; pass opens it
 	// sooner.

@@ -250,6 +250,17 @@ func (t *Table) released(s *mux.Session, e *export, n uint64, why error) bool {
 // unheldBy is what follows when s holds e no more: to be called when refs.mu is
 // held no more, which it is.
 func (e *export) unheldBy(s *mux.Session) func(why error) {
+	end, sink := e.unhold(s), e.sink
+	return func(why error) {
+		if sink != nil {
+			sink.forget(s)
+		}
+		end(why)
+	}
+}
+
+// unhold is unheldBy but for what has come from s without a stream.
+func (e *export) unhold(s *mux.Session) func(why error) {
 	t := e.t
 	delete(e.gates, s)
 	if t.refs.load[s] -= e.weight(); t.refs.load[s] == 0 {

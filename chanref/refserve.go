@@ -109,13 +109,7 @@ func (t *Table) lost(s *mux.Session) {
 	}()
 	var ends []func(error)
 	for _, e := range r.out.lose(s) {
-		end, sink := e.unheldBy(s), e.sink
-		ends = append(ends, func(why error) {
-			if sink != nil {
-				sink.forget(s)
-			}
-			end(why)
-		})
+		ends = append(ends, e.unheldBy(s))
 	}
 	var cut []*proxy
 	for key, h := range r.held {

@@ -110,17 +110,19 @@ func (s *Sink[T]) settled(u *use) {
 	s.left(false)
 }
 
-// forget ends the uses of single values that came over a session which has ended.
+// forget ends the uses of single values that came over a session which has ended, or holds the
+// channel no more.
 func (s *Sink[T]) forget(session *mux.Session) {
-	var all []*use
+	all := make(map[*use]*mux.In)
 	s.mu.Lock()
 	for u := range s.uses.all() {
 		if u.single && u.in.Session() == session {
-			all = append(all, u)
+			all[u] = u.in
 		}
 	}
 	s.mu.Unlock()
-	for _, u := range all {
+	for u, in := range all {
+		in.Leave() // who still brings it waits no more
 		s.leave(u, false)
 	}
 }
