@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,8 @@ type globe struct {
 	log *logs
 	// rude: somebody breaks rules in this test; else none is found to have.
 	rude bool
+	// singles counts what has come without a stream.
+	singles atomic.Int64
 
 	mu    sync.Mutex // guards what follows
 	lands []*land
@@ -166,6 +169,9 @@ func tableOf(s *mux.Session) *Table { return s.Peer.(side).at.table }
 
 func (atlas) Serve(in *mux.In) { tableOf(in.Session()).Serve(in) }
 func (atlas) Single(in *mux.In, v []byte, wait bool) bool {
+	if !wait {
+		in.Session().Peer.(side).at.g.singles.Add(1)
+	}
 	return tableOf(in.Session()).Single(in, v, wait)
 }
 func (atlas) Discarded(in *mux.In, refs []byte)   { tableOf(in.Session()).Discarded(in, refs) }
