@@ -4,7 +4,7 @@
 // stops, attachments, the goodbye).
 //
 // A use is one time that a sending end opens a stream: OPEN, then DATA, then
-// CLOSE. Streams outlive their uses and are used again. The sending side holds an
+// CLOSE. One of a single short value is one frame, and has no stream. Streams outlive their uses and are used again. The sending side holds an
 // [Out], the receiving side an [In]; a [Session] is the two directions between
 // two nodes, over a [Conn] ([New]) or in memory ([Pair]).
 //
@@ -33,6 +33,9 @@
 //   - yamux gets whole frames only, and only those that it can take without answering; the
 //     connection gets whole frames only. Anything else ends the session with a
 //     [*ProtocolError].
+//   - A single value travels on the control stream, in the order in which it was given, and
+//     waits for a user only on a goroutine of its own. It counts until what was said of
+//     it is written, so that neither values nor answers pile up.
 //   - No references are overlooked: each table of them that comes is given to the layer
 //     above, by [In.Next] or by [Handler].Discarded, once, unless the session ends
 //     before it is read.
