@@ -61,7 +61,7 @@ func (p *chanPlay) calmChans() {
 // idle says who is not.
 func (p *chanPlay) idle() string {
 	for _, a := range p.list(anyHolder) {
-		if n := a.busy.Load(); n > 0 && p.mayBlock(a) {
+		if n := a.busy.Load(); n > 0 && !p.stuck(a) {
 			return fmt.Sprintf("%v has %d things to do", a.log, n)
 		}
 	}
@@ -75,13 +75,13 @@ func (p *chanPlay) idle() string {
 	return ""
 }
 
-// mayBlock is false for who sends on an original that nobody reads any more: that waits for ever,
-// as anywhere in Go.
-func (p *chanPlay) mayBlock(a *holder) bool {
-	if !a.atHome {
-		return true
+// stuck is true for who sends on an original that nobody reads any more: that waits for ever, as
+// anywhere in Go. Who passes one on does not.
+func (p *chanPlay) stuck(a *holder) bool {
+	if !a.atHome || !a.sends.Load() {
+		return false
 	}
-	return len(p.list(func(o *holder) bool { return receives(o) && o.log.ch == a.log.ch && o.atHome && !o.shut })) > 0
+	return len(p.list(func(o *holder) bool { return receives(o) && o.log.ch == a.log.ch && o.atHome && !o.shut })) == 0
 }
 
 // endChans ends the channels, each in one of the ways there are, and then all else.

@@ -30,7 +30,8 @@ type holder struct {
 	cancel context.CancelFunc
 	out    chan struct{} // the goroutine has ended
 	busy   atomic.Int64
-	shut   bool // the channel was closed by this holder, or found closed; the goroutine's
+	sends  atomic.Bool // a send on the channel is under way
+	shut   bool        // the channel was closed by this holder, or found closed; the goroutine's
 }
 
 // holds has a node's program hold a channel from now on.
@@ -164,6 +165,8 @@ func (a *holder) send(v letter) (ok bool) {
 		return false
 	}
 	v.From, v.N = a.log.id, a.p.ch.tells(a.log)
+	a.sends.Store(true)
+	defer a.sends.Store(false)
 	defer a.closed()
 	select {
 	case a.to <- v:
