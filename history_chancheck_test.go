@@ -97,13 +97,19 @@ func (c *chanChecker) inOrder(e, r *chanEnd) {
 	}
 }
 
-// gaveBack says whether a reader elsewhere had left the channel before.
+// gaveBack says whether a reader elsewhere had left the channel before, or may have: one that
+// nobody has kept is given what it has room for, until it is garbage.
 func (c *chanChecker) gaveBack(ch int, at when) bool {
 	if c.readersLost(ch) {
 		return true
 	}
 	for _, r := range c.chanHistory.ends {
 		if r.ch == ch && r.dir == toReceive && r.life != c.chans[ch].home && (r.let.before(at) || r.gone.before(at) || r.moved.before(at)) {
+			return true
+		}
+	}
+	for _, x := range c.passes {
+		if x.ch == ch && x.dir == toReceive && !x.kept && x.before(at) {
 			return true
 		}
 	}

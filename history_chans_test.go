@@ -78,6 +78,7 @@ type pass struct {
 	end, n int // who passed it on had sent so many on it
 	slot   int // to whom; -1: whoever reads a channel
 	linked bool
+	kept   bool // whoever got it holds it
 	when
 }
 
@@ -152,6 +153,13 @@ func (h *chanHistory) pass(e *chanEnd, sent, slot int, linked bool) int {
 		}
 	}
 	return n
+}
+
+// keeps says that a program holds what came by a pass.
+func (h *chanHistory) keeps(pass int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.passes[pass-1].kept = true
 }
 
 // tells says that the next value is being sent on e, and returns its number.

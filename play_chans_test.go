@@ -285,13 +285,18 @@ func (p *chanPlay) opens(at *slot, life int, v letter) {
 		}
 		if o.holds(v) {
 			p.mu.Unlock()
+			p.ch.keeps(v.Pass)
 			return // it is the very same
 		}
 		p.other(o, &ps, v)
 	}
 	p.mu.Unlock()
 	// What comes home when the program there has dropped it is no proxy: that is left.
-	if !full && p.ch.chans[ps.ch].home != life {
+	home := p.ch.chans[ps.ch].home == life
+	if !full || home {
+		p.ch.keeps(v.Pass)
+	}
+	if !full && !home {
 		p.holds(at, p.ch.end(ps.ch, life, ps.dir, v.Pass), nil, v.To, v.Of)
 	}
 }

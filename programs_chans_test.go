@@ -87,6 +87,10 @@ var chanStories = []struct {
 		{opMake, 1, 6, 0}, {opPass, 6, 2, 1}, {opWait, 12, 0, 0}, // now all are linked
 		{opSever, 0, 1, 3}, {opTell, 3, 9, 0}, {opPass, 5, 2, 1}, {opWait, 12, 0, 0}, {opTell, 6, 5, 0}, {opWait, 14, 0, 0},
 	}},
+	{"passed on to nobody", 3, []step{
+		{opMake, 0, 3, 0}, {opMake, 2, 6, 0}, {opPass, 0, 2, 1}, {opWait, 12, 0, 0}, {opPass, 2, 1, 1}, {opPass, 3, 1, 1}, {opWait, 12, 0, 0},
+		{opHear, 1, 0, 0}, {opEnd, 0, 0, 0}, {opWait, 3, 0, 0}, {opPass, 3, 0, 0}, {opWait, 12, 0, 0}, {opTell, 3, 9, 0}, {opWait, 12, 0, 0}, {opDrop, 1, 0, 0},
+	}},
 	{"not read, and dropped", 2, []step{
 		{opMake, 0, 3, 0}, {opPass, 1, 1, 1}, {opWait, 12, 0, 0}, {opHear, 0, 0, 0}, {opHear, 1, 0, 0}, {opWait, 3, 0, 0},
 		{opTell, 0, 4, 0}, {opWait, 12, 0, 0}, {opDrop, 2, 0, 0}, {opWait, 12, 0, 0},
