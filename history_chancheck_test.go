@@ -109,8 +109,8 @@ func (c *chanChecker) gaveBack(ch int, at when) bool {
 		}
 	}
 	for _, x := range c.passes {
-		if x.ch == ch && x.dir == toReceive && !x.kept && x.before(at) {
-			return true
+		if x.ch == ch && x.dir == toReceive && x.before(at) && (!x.kept || x.slot < 0 && c.gaveBack(x.over, at)) {
+			return true // one that came in a value which was given back has been elsewhere before
 		}
 	}
 	return false

@@ -77,6 +77,7 @@ type pass struct {
 	dir    way
 	end, n int // who passed it on had sent so many on it
 	slot   int // to whom; -1: whoever reads a channel
+	over   int // that channel
 	linked bool
 	kept   bool // whoever got it holds it
 	when
@@ -135,14 +136,14 @@ func (h *chanHistory) first(e *chanEnd, p *pass) bool {
 }
 
 // passes a channel on: the number is what its letter holds.
-func (h *chanHistory) pass(e *chanEnd, sent, slot int, linked bool) int {
+func (h *chanHistory) pass(e *chanEnd, sent int, p pass) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := &pass{ch: e.ch, dir: e.dir, end: e.id, n: sent, slot: slot, linked: linked}
-	h.passes = append(h.passes, p)
+	p.ch, p.dir, p.end, p.n = e.ch, e.dir, e.id, sent
+	h.passes = append(h.passes, &p)
 	n := len(h.passes)
 	p.when = h.note(func() string {
-		return fmt.Sprintf("%v is passed on by %s to %d, pass %d", e, h.nodes[e.life].name, slot, n)
+		return fmt.Sprintf("%v is passed on by %s to %d, pass %d", e, h.nodes[e.life].name, p.slot, n)
 	})
 	if c := h.chans[e.ch]; e.dir == toReceive {
 		if !c.readAway.set() {

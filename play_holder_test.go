@@ -220,7 +220,7 @@ func (a *holder) release() {
 // before.
 func (a *holder) pass(slot int, linked bool, mail chan<- letter) {
 	a.then(func() {
-		v := letter{Pass: a.p.ch.pass(a.log, len(a.log.values), slot, linked), To: a.to, Of: a.of}
+		v := letter{Pass: a.p.ch.pass(a.log, len(a.log.values), pass{slot: slot, linked: linked}), To: a.to, Of: a.of}
 		select {
 		case mail <- v:
 		case <-a.quit.Done():
@@ -232,7 +232,7 @@ func (a *holder) pass(slot int, linked bool, mail chan<- letter) {
 // a for o: either may be dropped.
 func (a *holder) passOver(o *holder) {
 	a.then(func() {
-		v := letter{Pass: a.p.ch.pass(a.log, len(a.log.values), -1, false), To: a.to, Of: a.of}
+		v := letter{Pass: a.p.ch.pass(a.log, len(a.log.values), pass{slot: -1, over: o.log.ch}), To: a.to, Of: a.of}
 		o.then(func() { o.send(v) })
 	})
 }
