@@ -30,6 +30,10 @@ func (p *chanPlay) calmChans() {
 			a.hear(reader{left: noLimit})
 		}
 	}
+	// Who has passed one on could do so once more, and so keeps it from being given up.
+	for _, a := range p.list(p.passedAway) {
+		p.drops(a)
+	}
 	read()
 	var again []*holder
 	// Each channel that its home still has is read there again, and, if it was ever read
@@ -56,6 +60,14 @@ func (p *chanPlay) calmChans() {
 	}
 	p.until("what was passed on is there", littered(func() string { read(); return p.idle() }))
 	p.until("all that was accepted has arrived", littered(func() string { read(); return p.ch.missing() }))
+}
+
+// passedAway is true for who holds what is left of a channel that was passed on, and that its home
+// has dropped.
+func (p *chanPlay) passedAway(a *holder) bool {
+	p.h.mu.Lock()
+	defer p.h.mu.Unlock()
+	return !a.atHome && a.log.moved.set() && p.ch.chans[a.log.ch].forsaken.set()
 }
 
 // idle says who is not.
