@@ -91,6 +91,23 @@ func TestProxyThatEndsWhileItIsPassedOn(t *testing.T) {
 	g.empty()
 }
 
+// A source may not know yet that its session was lost: what it refers to then is held by nobody,
+// for nobody would ever give it back.
+func TestReferOverALostSession(t *testing.T) {
+	g, n := newGlobe(t, "home", "other")
+	home, other := n[0], n[1]
+	s := home.to(other)
+	cut(s)
+	s.Wait() // the table knows
+	for _, ch := range []any{make(chan<- int), make(<-chan int)} {
+		ref, err := home.table.refer(s, patient{}, reflect.ValueOf(ch))
+		if err != nil || ref.e != nil {
+			t.Fatalf("%+v, %v", ref, err)
+		}
+	}
+	g.empty()
+}
+
 // Word that a channel is gone may come before the value with the reference: what arrives then is
 // a channel that is gone.
 func TestGoneBeforeItArrives(t *testing.T) {

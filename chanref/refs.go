@@ -203,7 +203,10 @@ func (t *Table) refer(s *mux.Session, by asker, ch reflect.Value) (outRef, error
 func (t *Table) count(s *mux.Session, r *wireRef, o *object, ch reflect.Value, p *proxy) (outRef, error) {
 	t.refs.mu.Lock()
 	defer t.refs.mu.Unlock()
-	if p != nil && p.ended && !p.moved && !s.Local { // just now: nobody would tell who goes through it
+	// A proxy that has ended just now: nobody would tell who goes through it.
+	over := p != nil && p.ended && !p.moved && !s.Local
+	// A session that was lost: nobody would give back what is held over it.
+	if over || s.Err() != nil {
 		r.kind = refGone
 		return outRef{wire: r.append(nil)}, nil
 	}
