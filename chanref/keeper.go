@@ -14,7 +14,10 @@ const (
 	keepFirst = 10 * time.Millisecond  // the pause after something was done
 	keepLast  = 100 * time.Millisecond // and the longest
 	napAfter  = time.Second            // a proxy that was idle for so long needs no goroutine
+	napOnce   = keepLast               // and one that only one value went through
 	busyMost  = 10_000                 // and beyond so many with one, sooner
+	onceMost  = 1024                   // beyond so many, one that a value went through needs it no more
+	peekFirst = time.Millisecond       // one that naps is looked at so soon
 	scanEvery = 100 * time.Millisecond // how often idle ones are looked for
 	peekShare = 100                    // one that naps is looked at each 1/100 of the time it was idle
 	peeksMost = 200_000                // looks a second, about
@@ -36,12 +39,16 @@ type keeper struct {
 	nudgePause time.Duration // after it
 	nudgeAt    time.Time     // when the next is due without news
 
+	soon chan struct{} // capacity 1: somebody naps
+
 	mu      sync.Mutex // guards what follows
 	running bool
 	closed  bool
 	dropped []*ownChan
 	back    []handed
 	naps    []*napper
+	peekAt  time.Time     // when they are to be looked at,
+	least   time.Duration // and how long after the time before, at least
 }
 
 // handed is a proxy whose channel the program has dropped.
@@ -76,10 +83,22 @@ func (k *keeper) handBack(p *proxy, o *object) {
 }
 
 func (k *keeper) napping(p *proxy) {
-	now := time.Now()
+	n := &napper{p: p, since: time.Now()}
+	n.at = n.since.Add(peekFirst)
 	k.mu.Lock()
-	k.naps = append(k.naps, &napper{p: p, since: now, at: now.Add(keepFirst)})
+	k.naps = append(k.naps, n)
+	at := n.since.Add(max(peekFirst, k.least))
+	sooner := len(k.naps) == 1 || at.Before(k.peekAt)
+	if sooner {
+		k.peekAt = at
+	}
 	k.mu.Unlock()
+	if sooner {
+		select {
+		case k.soon <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // start has the goroutine run, if it does not.
@@ -103,14 +122,18 @@ func (k *keeper) close() {
 func (k *keeper) run() {
 	defer k.t.running.Done()
 	pause := keepFirst
-	timer := time.NewTimer(pause)
+	next := time.Now().Add(pause)
+	timer := time.NewTimer(k.wait(next))
 	defer timer.Stop()
 	var scanned time.Time
 	for {
 		select {
 		case now := <-timer.C:
-			did := k.collect()
-			did = k.peek(now) || did
+			did := k.peek(now)
+			if now.Before(next) {
+				break
+			}
+			did = k.collect() || did
 			if now.Sub(scanned) >= scanEvery {
 				scanned = now
 				k.scan(now)
@@ -121,11 +144,23 @@ func (k *keeper) run() {
 			if pause = min(2*pause, keepLast); did {
 				pause = keepFirst
 			}
+			next = now.Add(pause)
+		case <-k.soon:
 		case <-k.t.closing:
 			return
 		}
-		timer.Reset(pause)
+		timer.Reset(k.wait(next))
 	}
+}
+
+// wait is how long there is nothing to do, at most until next.
+func (k *keeper) wait(next time.Time) time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.naps) > 0 && k.peekAt.Before(next) {
+		next = k.peekAt
+	}
+	return time.Until(next)
 }
 
 // over ends the goroutine when there is nothing left to look after.
@@ -198,17 +233,26 @@ func (t *Table) dropOwn(c *ownChan) {
 // peek looks at those that nap, if it is time, and wakes those that have
 // something to do.
 func (k *keeper) peek(now time.Time) (woke bool) {
-	if nudge.marking.Load() {
+	k.mu.Lock()
+	if now.Before(k.peekAt) {
+		k.mu.Unlock()
 		return false
 	}
-	k.mu.Lock()
 	naps := k.naps
 	k.naps = nil
+	k.least = peekFirst + time.Duration(len(naps))*time.Second/peeksMost
+	k.peekAt = now.Add(k.least)
+	if nudge.marking.Load() { // looking would keep what nobody else has
+		k.naps = naps
+		k.mu.Unlock()
+		return false
+	}
+	least := k.least
 	k.mu.Unlock()
-	least := keepFirst + time.Duration(len(naps))*time.Second/peeksMost
-	left := naps[:0]
+	left, next := naps[:0], now.Add(max(least, keepLast))
 	for _, n := range naps {
 		if n.at.After(now) {
+			next = earlier(next, n.at)
 			left = append(left, n)
 			continue
 		}
@@ -224,13 +268,27 @@ func (k *keeper) peek(now time.Time) (woke bool) {
 			n.seek = now.Add(min(max(keepLast, now.Sub(n.since)/seekShare), seekLast))
 		}
 		n.at = now.Add(min(max(least, now.Sub(n.since)/peekShare), max(least, keepLast)))
+		next = earlier(next, n.at)
 		left = append(left, n)
 	}
 	clear(naps[len(left):])
 	k.mu.Lock()
+	for _, n := range k.naps { // since then
+		next = earlier(next, n.at)
+	}
 	k.naps = append(left, k.naps...)
+	if k.peekAt = now.Add(least); next.After(k.peekAt) {
+		k.peekAt = next
+	}
 	k.mu.Unlock()
 	return woke
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // scan sends proxies to nap that were idle for long enough, and has the garbage
@@ -248,7 +306,7 @@ func (k *keeper) scan(now time.Time) {
 		case p.source == nil:
 		case p.used.Swap(false):
 			p.idle, p.resting = now, false
-		case !p.resting && now.Sub(p.idle) >= after:
+		case !p.resting && (now.Sub(p.idle) >= after || p.values.Load() == 1 && now.Sub(p.idle) >= napOnce):
 			p.resting = true
 			idle = append(idle, p)
 		}

@@ -30,6 +30,8 @@ type loner interface {
 	want() (s *mux.Session, target mux.Target, node string)
 	use()                     // a value went through it, or it woke
 	napping()                 // its goroutine goes
+	awake(n int32)            // n goroutines more
+	lingers() bool            // it stays though only one value came
 	glance() (n int, ok bool) // what lies in the channel, until it was dropped
 	refused(r mux.Refuse)     // its stream was refused, or stopped
 	over()                    // it has ended
@@ -110,6 +112,9 @@ func (s *Source[T]) rouse() {
 // wakeUp makes its caller, or who that starts, the source's goroutine. s.mu is held.
 func (s *Source[T]) wakeUp() {
 	s.napping = false
+	if s.cfg.lone {
+		s.cfg.of.awake(1)
+	}
 	s.cfg.use()            // so that it is sent to nap again
 	s.c = s.grip.conduit() // nil: it was collected, and will be handed back
 	s.table.start()
@@ -146,7 +151,7 @@ func (s *Source[T]) nap() bool {
 	if len(s.d.lanes) > 0 && !(s.cfg.lone && s.d.lanes[0].o.resting()) || len(s.deliveries) > 0 || len(s.flushes) > 0 || len(s.waits) > 0 || s.stopping || s.wanting {
 		return false
 	}
-	if s.cfg.lone && (s.closed || s.skipped || len(s.d.back) > 0 || s.held() > 0 || !s.resting.Load() && s.seq != 1) {
+	if s.cfg.lone && (s.closed || s.skipped || len(s.d.back) > 0 || s.held() > 0 || !s.resting.Load() && (s.seq != 1 || s.cfg.of.lingers())) {
 		return false
 	}
 	s.mu.Lock()
@@ -157,6 +162,7 @@ func (s *Source[T]) nap() bool {
 	s.resting.Store(false)
 	s.napping, s.c = true, nil
 	if s.cfg.lone {
+		s.cfg.of.awake(-1)
 		s.cfg.of.napping()
 	}
 	return true

@@ -80,4 +80,6 @@ func (wants) use()                {}
 func (wants) napping()            {}
 func (wants) glance() (int, bool) { return 0, true }
 func (wants) refused(mux.Refuse)  {}
+func (wants) awake(int32)         {}
+func (wants) lingers() bool       { return false }
 func (wants) over()               {}

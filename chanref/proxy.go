@@ -34,9 +34,10 @@ type proxy struct {
 	sink   refSink   // of one to receive from
 
 	// For the keeper, of one to send on.
-	used    atomic.Bool // a value went through it, or it woke, since the keeper last looked
-	idle    time.Time   // since when none did
-	resting bool        // it was told to nap
+	used    atomic.Bool   // a value went through it, or it woke, since the keeper last looked
+	values  atomic.Uint32 // that went through it: how often it was used
+	idle    time.Time     // since when none did
+	resting bool          // it was told to nap
 
 	look   sync.Mutex // guards handed; the finalizer waits for who looks
 	view   glance     // of its channel
@@ -190,7 +191,17 @@ func (p *proxy) release() {
 	}
 }
 
-func (p *proxy) use()     { p.used.Store(true) }
+func (p *proxy) use() {
+	p.used.Store(true)
+	p.values.Add(1)
+}
+
+func (p *proxy) awake(n int32) { p.t.awake.Add(n) }
+
+// lingers says whether the goroutine of one that a single value went through stays for a while: the
+// next value then need not wait for the keeper. Where there are many such, they are replies.
+func (p *proxy) lingers() bool { return p.t.awake.Load() <= onceMost }
+
 func (p *proxy) napping() { p.t.keeper.napping(p) }
 
 func (p *proxy) refused(r mux.Refuse) { p.abort(endError(p.home.Name, r)) }

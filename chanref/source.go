@@ -124,6 +124,9 @@ func newSource[T any](t *Table, g grip[T], c conduit[T], o *object, w encoder[T]
 		return s
 	}
 	if !cfg.asleep {
+		if cfg.lone {
+			cfg.of.awake(1)
+		}
 		go s.run()
 	}
 	return s
@@ -136,6 +139,9 @@ func (s *Source[T]) run() {
 	for {
 		s.hear()
 		if s.over() {
+			if s.cfg.lone {
+				s.cfg.of.awake(-1)
+			}
 			s.end()
 			return
 		}

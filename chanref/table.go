@@ -21,6 +21,7 @@ type Table struct {
 	refs    refTable
 	rate    logRate // of what is said about channels that travelled
 	keeper  keeper
+	awake   atomic.Int32  // proxies to send on that have a goroutine
 	closing chan struct{} // closed by Close
 	ticks   ticker
 	running sync.WaitGroup // the sources' goroutines, and the clock's
@@ -77,7 +78,7 @@ func NewTable(net Net, log *slog.Logger) *Table {
 	}
 	t.ticks.init(&t.running)
 	t.refs.init()
-	t.keeper.t = t
+	t.keeper.t, t.keeper.soon = t, make(chan struct{}, 1)
 	return t
 }
 
