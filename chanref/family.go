@@ -46,6 +46,24 @@ func Know[T any](w *codec.Writer[T]) {
 	}
 }
 
+// basic makes the families of types that everybody has, when they are first met.
+var basic = map[reflect.Type]func() (family, error){
+	reflect.TypeFor[bool](): basicOf[bool], reflect.TypeFor[string](): basicOf[string], reflect.TypeFor[[]byte](): basicOf[[]byte],
+	reflect.TypeFor[int](): basicOf[int], reflect.TypeFor[int32](): basicOf[int32], reflect.TypeFor[int64](): basicOf[int64],
+	reflect.TypeFor[uint32](): basicOf[uint32], reflect.TypeFor[uint64](): basicOf[uint64],
+	reflect.TypeFor[float64](): basicOf[float64], reflect.TypeFor[any](): basicOf[any], reflect.TypeFor[struct{}](): basicOf[struct{}],
+}
+
+func basicOf[T any]() (family, error) {
+	w, err := codec.NewWriter[T]()
+	if err != nil {
+		return nil, err
+	}
+	Know(w)
+	f, _ := typed.Load(reflect.TypeFor[T]())
+	return f.(family), nil
+}
+
 // familyOf is the family of channels of elements of type t.
 func familyOf(t reflect.Type) (family, error) {
 	if f, ok := typed.Load(t); ok {
@@ -53,6 +71,9 @@ func familyOf(t reflect.Type) (family, error) {
 	}
 	if f, ok := boxed.Load(t); ok {
 		return f.(family), nil
+	}
+	if make := basic[t]; make != nil {
+		return make()
 	}
 	w, err := codec.NewValueWriter(t)
 	if err != nil {

@@ -44,7 +44,10 @@ func (p *pusher[T]) settle() {
 	}
 	s.mu.Unlock()
 	s.wipe(taken, some)
-	if due {
+	switch {
+	case due && p.hasty: // of a single value: its sender is done with it
+		s.ackSoon(u, false)
+	case due:
 		s.ack(u, false)
 	}
 	if tick {
@@ -70,7 +73,9 @@ func (s *Sink[T]) wipe(taken uint64, some int) {
 
 // ack tells u's sender what was taken. It holds the lock meanwhile (In.Ack does
 // not wait), so that no drop is told behind an acknowledgement that passes it.
-func (s *Sink[T]) ack(u *use, always bool) {
+func (s *Sink[T]) ack(u *use, always bool) { s.ackBy(u, always, (*mux.In).Ack) }
+
+func (s *Sink[T]) ackBy(u *use, always bool, tell func(*mux.In, mux.Ack)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !always && !u.unacked() {
@@ -79,8 +84,12 @@ func (s *Sink[T]) ack(u *use, always bool) {
 	u.told, u.limit = u.taken, s.limit(u.taken)
 	a := mux.Ack{Taken: u.taken, Limit: u.limit, Drops: u.drops}
 	u.drops = nil
-	u.in.Ack(a)
+	tell(u.in, a)
 }
+
+// ackSoon is ack where nobody is known to wait: it goes with what else leaves in the next moment,
+// a reply for instance.
+func (s *Sink[T]) ackSoon(u *use, always bool) { s.ackBy(u, always, (*mux.In).AckSoon) }
 
 // look is called by the table's clock while values lie in the channel, or are
 // taken and not acknowledged. It says whether anything has moved, and whether
@@ -110,7 +119,7 @@ func (s *Sink[T]) look() (moved, again bool) {
 		<-s.push
 	}
 	for _, u := range due {
-		s.ack(u, false)
+		s.ackSoon(u, false)
 		s.settled(u)
 	}
 	return taken != before || len(due) > 0, again

@@ -121,7 +121,12 @@ func (in *In) Refuse(code Code, text string) {
 // Ack tells the sender how far the receiver is. Taken and Limit only rise; Drops are added
 // to those that were not told yet. It may be called as often as one likes: what is sent is
 // the latest state, when the writer is free. It counts from Accept on, and not after Stop.
-func (in *In) Ack(a Ack) {
+func (in *In) Ack(a Ack) { in.ackBy(a, true) }
+
+// AckSoon is Ack, but waits for a moment, to leave with something else.
+func (in *In) AckSoon(a Ack) { in.ackBy(a, false) }
+
+func (in *In) ackBy(a Ack, now bool) {
 	in.s.mu.Lock()
 	defer in.s.mu.Unlock()
 	in.ack.Taken = max(in.ack.Taken, a.Taken)
@@ -130,7 +135,7 @@ func (in *In) Ack(a Ack) {
 		in.drop(d)
 	}
 	in.answered = in.answered || in.st == nil
-	in.queue(sayAck)
+	in.queueFor(sayAck, now)
 }
 
 // drop notes d, as part of the one before if that goes on with it. s.mu is held.
@@ -195,17 +200,25 @@ func (in *In) quit(last saying) {
 }
 
 // queue notes what is to be said. s.mu is held.
-func (in *In) queue(what saying) {
+func (in *In) queue(what saying) { in.queueFor(what, true) }
+
+func (in *In) queueFor(what saying, now bool) {
 	if in.told.Load() && what != sayDone || in.todo&sayDone != 0 {
 		return // after its last word an In says nothing but DONE, and after DONE nothing
 	}
 	in.todo |= what
-	if in.queued || in.todo == sayAck && !in.answered {
+	if in.todo == sayAck && !in.answered {
 		return
 	}
-	in.queued = true
-	in.s.says.push(in)
-	in.s.nudge()
+	if !in.queued {
+		in.queued = true
+		in.s.says.push(in)
+	}
+	if now {
+		in.s.nudge()
+	} else {
+		in.s.nudgeSoon()
+	}
 }
 
 // say appends control frames that in has to send; if not all, in queues again. What it appends

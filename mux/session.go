@@ -57,6 +57,8 @@ type Session struct {
 	answered              chan struct{} // closed when the peer has answered our GOODBYE
 	grown                 map[stream]struct{}
 	sweep                 *time.Timer // shrinks what is in grown
+	later                 *time.Timer // nudges the writer
+	nudging               bool        // it is about to
 }
 
 type byeState struct {
@@ -123,6 +125,9 @@ func (s *Session) lose() {
 	s.over = true
 	if s.sweep != nil {
 		s.sweep.Stop()
+	}
+	if s.later != nil {
+		s.later.Stop()
 	}
 	var lost []Feedback
 	for _, o := range s.outs {
@@ -217,6 +222,28 @@ func (s *Session) nudge() {
 	case s.wake <- struct{}{}:
 	default:
 	}
+}
+
+// soon is how long what is said may wait for something to leave with.
+const soon = time.Millisecond
+
+// nudgeSoon is nudge, but for what need not leave at once. mu is held.
+func (s *Session) nudgeSoon() {
+	if s.nudging || s.err != nil {
+		return
+	}
+	s.nudging = true
+	if s.later == nil {
+		s.later = time.AfterFunc(soon, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.nudging = false; s.says.len() > 0 {
+				s.nudge()
+			}
+		})
+		return
+	}
+	s.later.Reset(soon)
 }
 
 // shrinkAfter is how long a receive buffer keeps its size without being looked at.
