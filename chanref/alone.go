@@ -51,7 +51,7 @@ func (o *outlet[T]) settles(a mux.Ack) bool {
 	if o.live = true; o.kept.len() == 0 {
 		s.base = o.sent
 		s.d.remove(&o.lane)
-		o.gone = true
+		o.leave()
 	}
 	s.storeCounts()
 	return true
@@ -59,7 +59,7 @@ func (o *outlet[T]) settles(a mux.Ack) bool {
 
 // end ends what o has of its session. clean: with the word that the channel is closed.
 func (o *outlet[T]) end(clean bool) {
-	if o.gone = true; o.out == nil && clean {
+	if o.out == nil && clean {
 		o.stream()
 	}
 	if o.out != nil {
@@ -68,4 +68,5 @@ func (o *outlet[T]) end(clean bool) {
 	if o.one != nil {
 		o.one.Close(false)
 	}
+	o.leave()
 }

@@ -3,6 +3,7 @@ package chanref
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/matveynator/netchan/codec"
 	"github.com/matveynator/netchan/mux"
@@ -44,6 +45,9 @@ type outlet[T any] struct {
 	gone      bool   // ended: refused, stopped or lost
 	handed    uint64 // numbers up to this were given to mux
 
+	written atomic.Pointer[mux.Batch] // given back by mux
+	hungry  atomic.Bool               // the source waits for that
+
 	told told // guarded by src.mu
 }
 
@@ -54,7 +58,6 @@ type told struct {
 	acks     []mux.Ack
 	refused  *mux.Refuse
 	stopped  *mux.Stop
-	written  *mux.Batch
 	lost     error
 	room     bool // for more references
 }
@@ -91,18 +94,53 @@ func (o *outlet[T]) Refused(r mux.Refuse)  { o.tell(func(t *told) { t.refused = 
 func (o *outlet[T]) Stopped(s mux.Stop)    { o.tell(func(t *told) { t.stopped = &s }) }
 func (o *outlet[T]) Lost(err error)        { o.tell(func(t *told) { t.lost = err }) }
 
+// Written wakes the source only if it wants to know: else it finds the batch when it has the next.
 func (o *outlet[T]) Written(b *mux.Batch) {
-	if !o.tell(func(t *told) { t.written = b }) {
-		o.returned(b)
+	o.written.Store(b)
+	if o.hungry.Load() && !o.tell(func(*told) {}) {
+		o.take()
 	}
 }
 
-// returned takes back what b refers to, if that has not left.
-func (o *outlet[T]) returned(b *mux.Batch) {
-	if o.hand != nil && !b.RefsSent() {
-		o.src.table.unrefer(o.session, o.hand.refs)
-		o.hand.refs = nil
+// take takes the batch that mux has given back, and with it what it refers to, where that has not
+// left.
+func (o *outlet[T]) take() bool {
+	b := o.written.Swap(nil)
+	if b == nil {
+		return false
 	}
+	if p := o.hand; p != nil {
+		if !b.RefsSent() {
+			o.src.table.unrefer(o.session, p.refs)
+			p.refs = nil
+		}
+		o.hand = nil
+		o.reuse(p)
+	}
+	return true
+}
+
+// back says whether mux has no batch of o's; if it has, the source will be woken.
+func (o *outlet[T]) back() bool {
+	if o.hand == nil {
+		return true
+	}
+	if !o.take() {
+		o.hungry.Store(true)
+		if !o.take() { // it may have come since
+			return false
+		}
+	}
+	o.hungry.Store(false)
+	return true
+}
+
+// leave: nothing more is given to o. What mux has is taken when it comes back, by whoever brings it if
+// the source has ended.
+func (o *outlet[T]) leave() {
+	o.gone = true
+	o.hungry.Store(true)
+	o.take()
 }
 
 func (o *outlet[T]) Acked(a mux.Ack) {
@@ -125,11 +163,12 @@ func (s *Source[T]) hearOutlet(o *outlet[T]) {
 	t := o.told
 	o.told = told{}
 	s.mu.Unlock()
-	if t.written != nil {
-		o.returned(t.written)
-	}
+	written := o.take()
 	if o.gone {
 		return
+	}
+	if written {
+		o.hungry.Store(false)
 	}
 	o.crowded = o.crowded && !t.room
 	if t.accepted != nil {
@@ -140,8 +179,7 @@ func (s *Source[T]) hearOutlet(o *outlet[T]) {
 			o.one = nil
 		}
 	}
-	if t.written != nil {
-		o.recycle()
+	if written {
 		o.handOver()
 	}
 	for _, a := range t.acks {
@@ -160,15 +198,15 @@ func (s *Source[T]) hearOutlet(o *outlet[T]) {
 	before := s.d.dropped
 	switch {
 	case t.stopped != nil:
-		o.gone = true
+		o.leave()
 		s.d.stop(&o.lane, *t.stopped)
 		s.refuse(o, mux.Refuse{Code: t.stopped.Code, Text: t.stopped.Text})
 	case t.refused != nil:
-		o.gone = true
+		o.leave()
 		s.d.lose(&o.lane, 1, mux.Drop{Code: t.refused.Code, Text: t.refused.Text})
 		s.refuse(o, *t.refused)
 	case t.lost != nil:
-		o.gone = true
+		o.leave()
 		s.cause = t.lost
 		s.d.lose(&o.lane, o.handed+1, mux.Drop{Code: mux.CodeLost, Text: t.lost.Error()})
 		s.cause = nil
@@ -341,7 +379,7 @@ func (o *outlet[T]) grown() {
 
 // handOver gives mux the next batch, if it has none of this stream.
 func (o *outlet[T]) handOver() {
-	for o.hand == nil && len(o.queue) > 0 && o.queue[0].Count > 0 {
+	for len(o.queue) > 0 && o.queue[0].Count > 0 && o.back() {
 		b := o.queue[0]
 		o.queue[0] = nil
 		o.queue = o.queue[1:]
@@ -383,18 +421,10 @@ func (o *outlet[T]) compress(b *mux.Batch) {
 // left says whether mux has written all that was given to o. A batch may be there that was
 // begun for a value which could not be encoded.
 func (o *outlet[T]) left() bool {
-	return o.hand == nil && (len(o.queue) == 0 || len(o.queue) == 1 && o.queue[0].Count == 0)
+	return o.back() && (len(o.queue) == 0 || len(o.queue) == 1 && o.queue[0].Count == 0)
 }
 
-// recycle takes the batch back that mux had.
-func (o *outlet[T]) recycle() {
-	p := o.hand
-	o.hand = nil
-	if p != nil {
-		o.reuse(p)
-	}
-}
-
+// reuse keeps an empty parcel for the next batch.
 func (o *outlet[T]) reuse(p *parcel) {
 	p.Reset()
 	clear(p.refs)

@@ -112,9 +112,7 @@ func (s *Source[T]) end() {
 	s.asks = nil
 	s.mu.Unlock()
 	for _, o := range told {
-		if o.told.written != nil {
-			o.returned(o.told.written)
-		}
+		o.take()
 	}
 	for _, f := range calls {
 		f() // what they ask for is answered below
