@@ -16,10 +16,11 @@ type arrived struct {
 	// travelled: the sink does not keep the channel alive, and its first sender that
 	// closes ends it.
 	travelled bool
-	borrowed  bool    // the channel is the program's: only what a sender closed is closed
-	hidden    bool    // who made it tells of the channel's end
-	export    *export // of this node, that it is the sink of; else nil
-	proxy     *proxy  // the same
+	borrowed  bool     // the channel is the program's: only what a sender closed is closed
+	hidden    bool     // who made it tells of the channel's end
+	export    *export  // of this node, that it is the sink of; else nil
+	proxy     *proxy   // the same
+	relay     *relayed // of a relay's proxy: what becomes of its values; else nil
 }
 
 // refSink is the sink of a channel that travelled.

@@ -24,12 +24,13 @@ type export struct {
 	proxy *proxy // the channel is a proxy here, and this its relay; nil: it lives here
 
 	// Guarded by t.refs.mu.
-	pin    reflect.Value // keeps the channel while others hold it
-	feed   reflect.Value // of a relay to receive from: what it takes from
-	why    func() error  // and for what reason that was closed
-	sink   refSink       // made when the first value comes
-	source refSource
-	gates  map[*mux.Session]*mux.Gate // what must come before what a holder sends first
+	pin     reflect.Value // keeps the channel while others hold it
+	feed    reflect.Value // of a relay to receive from: what it takes from
+	relayed *relayed      // what becomes of that
+	why     func() error  // and for what reason that was closed
+	sink    refSink       // made when the first value comes
+	source  refSource
+	gates   map[*mux.Session]*mux.Gate // what must come before what a holder sends first
 	// handing: of a relay whose holder may be on its way to the home, and then needs it no more.
 	handing bool
 	dead    bool // the channel is closed or dropped: nothing passes any more
@@ -208,9 +209,9 @@ func (e *export) sourceFor(s *mux.Session) refSource {
 	if e.proxy != nil && e.source == nil {
 		// The proxy itself was closed when it was passed on.
 		t.refs.mu.Unlock()
-		feed, why := e.proxy.again()
+		feed, of, why := e.proxy.again()
 		t.refs.mu.Lock()
-		e.feed, e.why = feed, why
+		e.feed, e.relayed, e.why = feed, of, why
 	}
 	return e.theSource()
 }
@@ -229,7 +230,7 @@ func (e *export) theSource() refSource {
 	}
 	e.source = e.kind.newSource(e.t, chanAt(o, e.own.typ), SourceConfig{
 		ID: newRefID(), Name: refName, Logger: e.t.log,
-		travelled: travelled{naps: true, asleep: true, borrowed: true, hidden: true, why: e.why, drops: &e.t.refs.dropped},
+		travelled: travelled{naps: true, asleep: true, borrowed: true, hidden: true, why: e.why, drops: &e.t.refs.dropped, relay: e.relayed},
 	})
 	return e.source
 }

@@ -22,6 +22,7 @@ type travelled struct {
 	why          func() error   // for what reason its channel was closed, if not in good order; may be nil
 	hidden       bool           // who made it tells of the channel's end
 	drops        *atomic.Uint64 // counts what is dropped, with that of others; may be nil
+	relay        *relayed       // of a relay's source: where what becomes of its values is told; else nil
 }
 
 // A loner is what a lone source belongs to.
@@ -76,6 +77,8 @@ type refSource interface {
 	// peek wakes one that naps if there is something to do. It says whether it
 	// still naps.
 	peek() bool
+	// retire ends a relay's source when its streams have ended: feed is kept until then.
+	retire(why error, feed reflect.Value)
 	// handBack ends a source whose channel was dropped, when all that is in it, o, was given out.
 	handBack(o *object)
 }

@@ -30,6 +30,8 @@ type proxy struct {
 	kind family
 	size int
 
+	relayed *relayed // it feeds a relay; else nil
+
 	source refSource // of one to send on
 	sink   refSink   // of one to receive from
 
@@ -153,7 +155,7 @@ func (p *proxy) make() reflect.Value {
 	} else {
 		p.sink = p.kind.newSink(t, ch, SinkConfig{
 			ID: newRefID(), Name: refName, KeepOpen: true, Logger: t.log,
-			arrived: arrived{travelled: true, hidden: true, proxy: p},
+			arrived: arrived{travelled: true, hidden: true, proxy: p, relay: p.relayed},
 		})
 		p.wanted = true
 		e = p.sink.Ending()
@@ -218,9 +220,9 @@ func (p *proxy) glance() (n int, ok bool) {
 
 // again makes another proxy of the same channel, for a relay: p was closed when it was
 // passed on. refs.making is held.
-func (p *proxy) again() (ch reflect.Value, why func() error) {
+func (p *proxy) again() (ch reflect.Value, of *relayed, why func() error) {
 	t := p.t
-	q := &proxy{t: t, key: p.key, home: p.home, kind: p.kind, size: p.size}
+	q := &proxy{t: t, key: p.key, home: p.home, kind: p.kind, size: p.size, relayed: new(relayed)}
 	ch = q.make()
 	t.refs.mu.Lock()
 	if !q.ended {
@@ -236,7 +238,7 @@ func (p *proxy) again() (ch reflect.Value, why func() error) {
 	q.relay = p.relay // p was passed on before its way was known, and asks for itself only
 	t.refs.mu.Unlock()
 	then()
-	return ch, q.sink.reason
+	return ch, q.relayed, q.sink.reason
 }
 
 // take has p need h, of which one reference was pending. When its way is decided it

@@ -280,6 +280,7 @@ func (e *export) unhold(s *mux.Session) func(why error) {
 		t.refs.left(s, e.ref.Channel)
 		return func(error) { e.pass(opened) }
 	}
+	feed := e.feed
 	e.pin, e.feed = reflect.Value{}, reflect.Value{}
 	if e.handing {
 		e.handing = false
@@ -302,7 +303,11 @@ func (e *export) unhold(s *mux.Session) func(why error) {
 		if sink != nil {
 			sink.retire(why)
 		}
-		if source != nil {
+		switch {
+		case source == nil:
+		case feed.IsValid():
+			source.retire(why, feed)
+		default:
 			source.Abort(why)
 		}
 		e.endOwn(why)

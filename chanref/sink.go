@@ -330,7 +330,10 @@ func (s *Sink[T]) endWith(c conduit[T], err error) {
 	}
 
 	s.mu.Lock()
-	if c != nil {
+	switch {
+	case s.cfg.relay != nil:
+		s.k.settle(s.k.pushed, s.held())
+	case c != nil:
 		s.k.settle(s.k.pushed, uint64(c.len()))
 	}
 	s.k.frozen = true
@@ -357,6 +360,9 @@ func (s *Sink[T]) takeBack(c conduit[T], uses []*use) (stay []T, stops map[*use]
 	// their bits.
 	n, base := 0, s.k.taken
 	back := s.k.untaken(func(u *use, i int) bool {
+		if s.cfg.relay != nil {
+			return u.keeps && s.cfg.relay.isLeft(base+uint64(i)+1)
+		}
 		if n == len(held) || !s.same(&s.vals[(base+uint64(i))%uint64(len(s.vals))], &held[n]) {
 			return false
 		}
@@ -366,7 +372,9 @@ func (s *Sink[T]) takeBack(c conduit[T], uses []*use) (stay []T, stops map[*use]
 		}
 		return u.keeps
 	})
-	stay = append(stay, held[n:]...)
+	if s.cfg.relay == nil {
+		stay = append(stay, held[n:]...)
+	}
 	stops = make(map[*use]mux.Stop)
 	for _, u := range uses {
 		stops[u] = mux.Stop{Code: mux.CodeClosed, Text: "the receiving end was closed", UpTo: u.next - 1, NotTaken: back[u]}
@@ -389,6 +397,9 @@ func empty[T any](c conduit[T]) (held []T) {
 // held is how many values lie in the channel. Once it was collected nobody takes
 // any more: it is more than there can be then.
 func (s *Sink[T]) held() uint64 {
+	if s.cfg.relay != nil {
+		return s.cfg.relay.held(s.k.pushed)
+	}
 	if n, ok := s.grip.held(); ok {
 		return uint64(n)
 	}

@@ -86,6 +86,7 @@ type Source[T any] struct {
 	spoiled    error      // why a value was dropped that no Flush has covered
 	buffered   bool       // for look, after the end
 	unanswered bool       // a value was dropped here, which may end a Flush
+	retiring   bool       // of a relay's: it ends with its last stream
 }
 
 // NewSource starts a source for c, which must not be nil. The table t finds it
@@ -152,6 +153,7 @@ func (s *Source[T]) run() {
 			s.answer()
 		}
 		s.storeCounts()
+		s.storeSettled()
 		if s.pending.Load() || s.over() {
 			continue
 		}
@@ -282,7 +284,7 @@ func (s *Source[T]) count(ok bool) bool {
 }
 
 func (s *Source[T]) mayTake() bool {
-	return !s.closed && s.aborted == nil && (!s.stopping || s.fromC < s.stopAt)
+	return !s.closed && s.aborted == nil && !s.retiring && (!s.stopping || s.fromC < s.stopAt)
 }
 
 // canTake says whether the next value may come from the channel.

@@ -9,6 +9,9 @@ import (
 // over says whether nothing is left to do: all was given out and settled, or
 // the source was ended from outside.
 func (s *Source[T]) over() bool {
+	if s.retiring && s.aborted == nil && len(s.d.lanes) == 0 {
+		s.aborted = s.cfg.relay.why
+	}
 	if s.aborted != nil {
 		return true
 	}
@@ -133,6 +136,7 @@ func (s *Source[T]) end() {
 		s.toldClose = clean
 		o.end(clean)
 	}
+	s.leave()
 	for _, it := range s.d.back {
 		s.d.settle(nil, it.seq, &gone)
 	}
