@@ -1,5 +1,7 @@
 package mux
 
+import "runtime"
+
 // write is the writer goroutine: all that is written to, opened or closed on streams
 // happens here. Control frames go first; then Outs take turns, one frame each.
 func (s *Session) write(ctl stream) error {
@@ -21,10 +23,20 @@ func (s *Session) write(ctl stream) error {
 		s.tr.flush()
 		select {
 		case <-s.wake:
+			if s.onlySays() {
+				runtime.Gosched() // who was just given something may have an answer for it: one write less
+			}
 		case <-s.ending:
 			return nil
 		}
 	}
+}
+
+// onlySays tells whether acknowledgements and the like are all there is to write.
+func (s *Session) onlySays() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ready.len() == 0 && len(s.singles) == 0
 }
 
 // writeFrame is the only place that writes to a stream.
