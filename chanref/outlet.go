@@ -36,6 +36,7 @@ type outlet[T any] struct {
 	schemas   [][]byte            // of those, the ones to send before the next batch
 	queue     []*parcel           // the last one is being filled
 	queued    int                 // bytes in queue
+	large     int                 // bytes of the last value
 	hand      *parcel             // what mux has; nil: nothing
 	spare     *parcel
 	plain     bool // nothing is compressed
@@ -247,6 +248,9 @@ func (s *Source[T]) give(l *lane[T], it item[T]) {
 // a new one. Where that fails nothing has changed, but that o may be crowded.
 func (s *Source[T]) encode(o *outlet[T]) error {
 	for p := o.filling(); ; p = o.start() {
+		if p.Count == 0 && o.large > maxBatch {
+			p.Room(o.large)
+		}
 		before, size := len(p.B), p.Len()
 		s.met, s.refs, s.out = s.met[:0], s.refs[:0], o
 		encoded, err := s.writer.Append(p.B, &s.current, &s.env)
@@ -281,7 +285,8 @@ func (s *Source[T]) encode(o *outlet[T]) error {
 		}
 		p.refs = append(p.refs, s.refs...)
 		p.Count++
-		o.queued += p.Len() - size
+		o.large = p.Len() - size
+		o.queued += o.large
 		o.announce(s.met)
 		return nil
 	}

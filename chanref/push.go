@@ -169,6 +169,7 @@ func (s *Sink[T]) receive(u *use, reader decoder[T], types *codec.Schemas) error
 		if err := p.open(f); err != nil {
 			return s.protocol(u, err)
 		}
+		p.env.Owned = f.Size > 0 // it was made for this value alone
 		if err := p.read(); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"bytes"
 	"reflect"
 	"testing"
 
@@ -61,5 +62,37 @@ func same[T any](t *testing.T, v T) {
 	got, err := convey[T](t, v)
 	if err != nil || !reflect.DeepEqual(got, v) {
 		t.Errorf("%T: sent %#v, got %#v, %v", v, v, got, err)
+	}
+}
+
+// What belongs to the value is not copied where it is most of it, and else is.
+func TestReadOwned(t *testing.T) {
+	type two struct{ A, B []byte }
+	w, err := NewWriter[two]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewReader[two](w.Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, owned := range []bool{false, true} {
+		v := two{bytes.Repeat([]byte{1}, 100), bytes.Repeat([]byte{2}, 10)}
+		src, err := w.Append(nil, &v, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got two
+		if _, err := r.Read(src, &got, &ReadEnv{Owned: owned}); err != nil {
+			t.Fatal(err)
+		}
+		_ = append(got.A, 9) // what follows in src stays as it is
+		if !reflect.DeepEqual(got, v) {
+			t.Fatalf("%v", got)
+		}
+		clear(src)
+		if shared := got.A[0] == 0; shared != owned || got.B[0] != 2 {
+			t.Errorf("owned: %t, the larger one points into it: %t, the smaller one: %v", owned, shared, got.B)
+		}
 	}
 }

@@ -12,18 +12,24 @@ const (
 
 	worthShare  = 8        // compressing pays when it saves an eighth
 	maxLeave    = 16       // how many frames are left alone between two tries, at most
-	alwaysTry   = 32 << 10 // what has so many bytes is not left alone
-	keepScratch = 64 << 10
+	large       = 32 << 10 // what has so many bytes is not left alone unseen
+	sample      = 4 << 10  // so much of it is tried first
+	keepScratch = 128 << 10
 )
 
 // A Compressor compresses what one stream sends, while that pays: bytes that don't shrink
 // are left as they are, and so are those that come next, at first a few, then up to 16
-// frames. What is large is always tried. The zero Compressor is ready. It is used by one goroutine at a time.
+// frames. Of what is large a sample is tried meanwhile. The zero Compressor is ready. It is used by one goroutine at a time.
 //
 // The format is that of a block of S2, an extension of Snappy
 // (https://github.com/klauspost/compress/tree/master/s2). A block begins with the length
 // of what it was made from.
 type Compressor struct {
+	small, large tries
+}
+
+// tries is how it went.
+type tries struct {
 	leave int // how many are still left alone
 	next  int // how many are left alone after the next try that doesn't pay
 }
@@ -33,28 +39,50 @@ func (c *Compressor) Compress(b []byte) (out []byte, compressed bool) {
 	if len(b) < MinCompress {
 		return b, false
 	}
-	large := len(b) >= alwaysTry
-	if c.leave > 0 && !large {
-		c.leave--
-		return b, false
+	t := &c.small
+	if len(b) >= large {
+		t = &c.large
 	}
-	scratch := scratches.Get().(*[]byte)
+	if t.leave > 0 {
+		t.leave--
+		if t == &c.small || !pays(b[len(b)/2:][:sample]) {
+			return b, false
+		}
+	}
+	scratch, block := squeeze(b)
+	if compressed = worth(block, b); compressed {
+		b = b[:copy(b, block)]
+		*t = tries{}
+	} else {
+		t.next = min(max(1, 2*t.next), maxLeave)
+		t.leave = t.next
+	}
+	keep(scratch)
+	return b, compressed
+}
+
+// pays says whether compressing b would.
+func pays(b []byte) bool {
+	scratch, block := squeeze(b)
+	defer keep(scratch)
+	return worth(block, b)
+}
+
+func worth(block, b []byte) bool { return len(block) <= len(b)-len(b)/worthShare }
+
+// squeeze compresses b into a scratch that is to be kept.
+func squeeze(b []byte) (scratch *[]byte, block []byte) {
+	scratch = scratches.Get().(*[]byte)
 	if most := s2.MaxEncodedLen(len(b)); cap(*scratch) < most {
 		*scratch = make([]byte, most)
 	}
-	block := s2.Encode((*scratch)[:cap(*scratch)], b)
-	switch compressed = len(block) <= len(b)-len(b)/worthShare; {
-	case compressed:
-		b = b[:copy(b, block)]
-		c.next = 0
-	case !large:
-		c.next = min(max(1, 2*c.next), maxLeave)
-		c.leave = c.next
-	}
+	return scratch, s2.Encode((*scratch)[:cap(*scratch)], b)
+}
+
+func keep(scratch *[]byte) {
 	if cap(*scratch) <= keepScratch {
 		scratches.Put(scratch)
 	}
-	return b, compressed
 }
 
 var scratches = sync.Pool{New: func() any { return new([]byte) }}

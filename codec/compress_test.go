@@ -59,21 +59,22 @@ func TestCompressWhilePays(t *testing.T) {
 		if out, ok := c.Compress(b); ok || !bytes.Equal(out, random) {
 			t.Fatal("noise was compressed")
 		}
-		if c.leave == c.next {
+		if c.small.leave == c.small.next {
 			tries = append(tries, i)
 		}
 	}
 	if want := []int{0, 2, 5, 10, 19, 36, 53, 70, 87}; !slices.Equal(tries, want) {
 		t.Fatalf("tried at %v, want %v", tries, want)
 	}
-	// What is large is tried whatever came before, and says nothing about frames.
-	before := c
-	if _, ok := c.Compress(make([]byte, alwaysTry)); !ok {
-		t.Error("large zeros were not compressed")
-	}
-	c = before
-	if _, ok := c.Compress(noise(alwaysTry)); ok || c != before {
-		t.Errorf("after large noise: %+v, before it %+v", c, before)
+	// What is large says nothing about frames. Of it a sample is tried while it is left alone.
+	before := c.small
+	for _, b := range []struct {
+		bytes []byte
+		pays  bool
+	}{{make([]byte, large), true}, {noise(large), false}, {noise(large), false}, {make([]byte, 2*large), true}, {noise(large), false}, {halfNoise(), false}, {halfNoise(), true}} {
+		if _, ok := c.Compress(b.bytes); ok != b.pays || c.small != before {
+			t.Fatalf("%d bytes: compressed: %t, want %t; of frames %+v, before it %+v", len(b.bytes), ok, b.pays, c.small, before)
+		}
 	}
 	for range maxLeave {
 		if _, ok := c.Compress(make([]byte, 4096)); ok {
@@ -95,6 +96,9 @@ func TestCompressWhilePays(t *testing.T) {
 		t.Error("a sixth would have been saved")
 	}
 }
+
+// halfNoise is large and has nothing to be saved where the sample is.
+func halfNoise() []byte { return append(make([]byte, large), noise(2*large)...) }
 
 // A few bytes that announce many: nothing is allocated for them.
 func TestDecompressBombs(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 // decoder is the state of reading one value.
 type decoder struct {
+	owned int // so many bytes may be pointed into by what is read; 0: none
 	env   *ReadEnv
 	left  int // memory that may still be taken
 	depth int
@@ -214,6 +215,12 @@ func (d *decoder) bytes(s *readStep, b []byte, p unsafe.Pointer) ([]byte, error)
 		return rest, s.sub.code.parse(b, p)
 	case opBytesString:
 		*(*string)(p) = string(b)
+	case opBytes:
+		if 2*len(b) > d.owned && d.owned > 0 {
+			*(*[]byte)(p) = b
+			break
+		}
+		fallthrough
 	default:
 		*(*[]byte)(p) = append(make([]byte, 0, len(b)), b...)
 	}

@@ -20,6 +20,9 @@ type ReadEnv struct {
 	Schema func(Hash) *Schema
 	// MaxBytes bounds the memory that one value is decoded to; 0 means DefaultMaxRead.
 	MaxBytes int
+	// Owned says that src is the value's from now on: a []byte in it that makes up most of src
+	// may point into it.
+	Owned bool
 	// Chan makes or finds the channel that number stands for: one of type t, which is a
 	// directed channel type without a name, or of chan T with the same element. It is called
 	// for each channel in a value that is not nil, in the order in which they stand, but not
@@ -92,6 +95,9 @@ func (r *readPlan) read(src []byte, p unsafe.Pointer, env *ReadEnv) ([]byte, err
 		size = env.MaxBytes
 	}
 	d := decoder{env: env, left: size} // stays on the stack
+	if env != nil && env.Owned {
+		d.owned = len(src)
+	}
 	rest, err := d.read(r.prog, src, p)
 	if err == nil {
 		return rest, nil

@@ -1,6 +1,9 @@
 package mux
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"sync"
+)
 
 const (
 	// batchRoom is kept in front of a batch's values for the frame's header, so that
@@ -63,6 +66,9 @@ func (b *Batch) Reset() {
 	}
 	b.Refs, b.refsSent = b.Refs[:0], false
 	if cap(b.B) > 4*MaxFrame {
+		if cap(b.B) <= maxKeptBuffer {
+			largeBuffers.Put(&b.B)
+		}
 		b.B = make([]byte, batchRoom, batchStart)
 	}
 	b.B = b.B[:batchRoom]
@@ -71,6 +77,25 @@ func (b *Batch) Reset() {
 
 // For makes an empty batch one for values of another schema.
 func (b *Batch) For(hash [16]byte) { b.hash = hash }
+
+// Room has an empty batch hold n bytes of values without growing, if such a buffer is at hand: for
+// streams of large values.
+func (b *Batch) Room(n int) {
+	if cap(b.B) >= batchRoom+n || b.Count > 0 {
+		return
+	}
+	if buf, _ := largeBuffers.Get().(*[]byte); buf != nil && cap(*buf) >= batchRoom+n {
+		b.B = (*buf)[:batchRoom]
+		return
+	}
+	b.B = make([]byte, batchRoom, batchRoom+n)
+}
+
+// largeBuffers are those that batches do not keep.
+var largeBuffers sync.Pool
+
+// maxKeptBuffer is how large they are at most.
+const maxKeptBuffer = 1 << 20
 
 // refsDue tells whether Refs have to leave before the values.
 func (b *Batch) refsDue() bool { return len(b.Refs) > 0 && !b.refsSent }
