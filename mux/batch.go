@@ -66,8 +66,8 @@ func (b *Batch) Reset() {
 	}
 	b.Refs, b.refsSent = b.Refs[:0], false
 	if cap(b.B) > 4*MaxFrame {
-		if cap(b.B) <= maxKeptBuffer {
-			largeBuffers.Put(&b.B)
+		if large := b.B; cap(large) <= maxKeptBuffer {
+			largeBuffers.Put(&large)
 		}
 		b.B = make([]byte, batchRoom, batchStart)
 	}

@@ -341,3 +341,23 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestLargeBuffers: what a batch has given up may be another's, and is its own no more.
+func TestLargeBuffers(t *testing.T) {
+	const n = 5 * MaxFrame
+	one, other := NewBatch(ID{1}), NewBatch(ID{2})
+	fill := func(b *Batch, v byte) { b.B, b.Count = append(b.B, bytes.Repeat([]byte{v}, n)...), 1 }
+	for i := range byte(100) {
+		one.Room(n)
+		fill(one, i)
+		one.Reset()
+		fill(one, i)
+		other.Room(n)
+		fill(other, 255)
+		if v := one.Values(); len(v) != n || v[0] != i || v[n-1] != i {
+			t.Fatalf("round %d: one batch has written into another's buffer", i)
+		}
+		other.Reset()
+		one.Reset()
+	}
+}
