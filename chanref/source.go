@@ -231,6 +231,9 @@ func (s *Source[T]) poke() {
 // pump gives out values for as long as there are some and a lane has room.
 func (s *Source[T]) pump() {
 	for !s.pending.Load() && s.aborted == nil {
+		if s.burst() {
+			continue
+		}
 		l, ok := s.lane()
 		if !ok {
 			return
