@@ -46,7 +46,7 @@ func (p *pusher[T]) settle() {
 	s.wipe(taken, some)
 	switch {
 	case due && p.hasty: // of a single value: its sender is done with it
-		s.ackSoon(u, false)
+		s.ackSoon(u)
 	case due:
 		s.ack(u, false)
 	}
@@ -89,7 +89,7 @@ func (s *Sink[T]) ackBy(u *use, always bool, tell func(*mux.In, mux.Ack)) {
 
 // ackSoon is ack where nobody is known to wait: it goes with what else leaves in the next moment,
 // a reply for instance.
-func (s *Sink[T]) ackSoon(u *use, always bool) { s.ackBy(u, always, (*mux.In).AckSoon) }
+func (s *Sink[T]) ackSoon(u *use) { s.ackBy(u, false, (*mux.In).AckSoon) }
 
 // look is called by the table's clock while values lie in the channel, or are
 // taken and not acknowledged. It says whether anything has moved, and whether
@@ -104,10 +104,14 @@ func (s *Sink[T]) look() (moved, again bool) {
 	s.mu.Lock()
 	before := s.k.taken
 	s.k.settle(s.k.pushed, s.held())
-	var due []*use
+	var due, soon []*use
 	for u := range s.uses.all() {
-		if u.unacked() {
+		switch {
+		case !u.unacked():
+		case u.taken-u.told > u.every/8: // its sender is busy, and may soon wait for more room
 			due = append(due, u)
+		default:
+			soon = append(soon, u)
 		}
 	}
 	taken := s.k.taken
@@ -119,8 +123,12 @@ func (s *Sink[T]) look() (moved, again bool) {
 		<-s.push
 	}
 	for _, u := range due {
-		s.ackSoon(u, false)
+		s.ack(u, false)
 		s.settled(u)
 	}
-	return taken != before || len(due) > 0, again
+	for _, u := range soon {
+		s.ackSoon(u)
+		s.settled(u)
+	}
+	return taken != before || len(due)+len(soon) > 0, again
 }
