@@ -59,6 +59,7 @@ func (p *chanPlay) calmChans() {
 		p.passes(a, step{op: opPass, b: byte(to.index), c: 1})
 	}
 	p.until("what was passed on is there", littered(func() string { read(); return p.idle() }))
+	p.lostOnTheWay()
 	p.until("all that was accepted has arrived", littered(func() string { read(); return p.ch.missing() }))
 }
 

@@ -17,6 +17,7 @@ type chanPlay struct {
 	arriving sync.Mutex // held while a channel that comes is compared with those that are held; before mu
 	mu       sync.Mutex // guards what follows
 	holders  []*holder
+	strays   []homecoming
 	over     bool // nobody comes to hold anything any more
 	boxes    map[int]*box
 	mail     map[[2]int]*Sender[letter] // from a life to a slot
@@ -308,7 +309,7 @@ func (p *chanPlay) other(o *holder, ps *pass, v letter) {
 		return
 	}
 	if o.atHome {
-		p.h.fault(errDishonest, "%v has come home as another channel by pass %d", o.log, v.Pass)
+		p.strays = append(p.strays, homecoming{o.log, ps, v.Pass})
 		return
 	}
 	done, new := o.done, doneOf(v)
@@ -318,6 +319,26 @@ func (p *chanPlay) other(o *holder, ps *pass, v letter) {
 			p.h.fault(errDishonest, "%v has come once more by pass %d, as another channel", o.log, v.Pass)
 		}
 	})
+}
+
+// homecoming is an original that has come home as another channel.
+type homecoming struct {
+	to   *chanEnd
+	pass *pass
+	n    int
+}
+
+// lostOnTheWay looks whether who has passed such a channel on could not reach its home, had it only
+// from a node that has died, and so has lost it: that shows when it has tried for long enough.
+func (p *chanPlay) lostOnTheWay() {
+	p.mu.Lock()
+	strays := p.strays
+	p.mu.Unlock()
+	for _, s := range strays {
+		if !p.passedDead(s.pass) {
+			p.h.fault(errDishonest, "%v has come home as another channel by pass %d", s.to, s.n)
+		}
+	}
 }
 
 // passedDead says whether what was passed on may have been a channel no more: closed, or a proxy
