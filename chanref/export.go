@@ -111,11 +111,23 @@ func (e *export) hold(s *mux.Session, ch reflect.Value) {
 
 // weight is what a peer's holding e counts for: one to receive from has a stream for
 // as long as it is held.
-func (e *export) weight() int {
-	if e.ref.Dir == mux.ToReceive {
+func (e *export) weight() int { return weightOf(e.ref.Dir) }
+
+func weightOf(dir mux.Direction) int {
+	if dir == mux.ToReceive {
 		return receiveWeight
 	}
 	return 1
+}
+
+// mayHold says whether s may be sent a reference to a channel now. refs.mu is held.
+func (t *Table) mayHold(s *mux.Session, o *object, dir mux.Direction) bool {
+	if own := t.refs.own[weak.Make(o)]; own != nil {
+		if e := own.of(dir); e != nil && !e.dead {
+			return !e.full(s)
+		}
+	}
+	return t.refs.load[s]+weightOf(dir) <= t.maxRefs
 }
 
 // full says whether s may not be sent a reference to e now. refs.mu is held.

@@ -210,12 +210,12 @@ func (t *Table) count(s *mux.Session, r *wireRef, o *object, ch reflect.Value, p
 		r.kind = refGone
 		return outRef{wire: r.append(nil)}, nil
 	}
+	if !t.mayHold(s, o, r.dir) { // before anything is made for it
+		return outRef{}, errCrowded
+	}
 	e, err := t.exportOf(o, ch.Type().Elem(), r.dir, p)
 	if err != nil {
 		return outRef{}, err
-	}
-	if e.full(s) {
-		return outRef{}, errCrowded
 	}
 	e.hold(s, ch)
 	e.handing = e.handing || p != nil && r.straight

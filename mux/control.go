@@ -26,7 +26,11 @@ func (s *Session) takeControl(dst []byte) []byte {
 		}
 		dst = in.say(dst)
 	}
-	// Behind them: what a STOP gives back is there before the end that asks next gets any.
+	// Behind both: whose channel is gone hears first that values were taken before that.
+	for len(dst) < controlBatch && s.says.len() == 0 && s.refs.len() == 0 && s.gones.len() > 0 {
+		dst = s.gones.take(dst)
+	}
+	// Behind what Ins say: what a STOP gives back is there before the end that asks next gets any.
 	for len(dst) < controlBatch {
 		a, ok := s.attaches.pop()
 		if !ok {
@@ -39,7 +43,7 @@ func (s *Session) takeControl(dst []byte) []byte {
 		s.bye.answer = false
 		dst = appendEmpty(dst, frameGoodbyeOK)
 	}
-	if s.bye.wanted && !s.bye.sent && s.ready.len() == 0 && s.says.len() == 0 && s.attaches.len() == 0 && s.refs.len() == 0 && len(s.singles) == 0 {
+	if s.bye.wanted && !s.bye.sent && s.ready.len() == 0 && s.says.len() == 0 && s.attaches.len() == 0 && s.refs.len()+s.gones.len() == 0 && len(s.singles) == 0 {
 		s.bye.sent = true
 		dst = appendEmpty(dst, frameGoodbye)
 	}

@@ -23,8 +23,8 @@ type program struct {
 	killed   bool
 	attached [2]uint64 // ATTACHes heard by each side
 	asked    [2]uint64 // and asked for by the other
-	said     [2][]any  // Holds, Helds, Releases and Refs said to each side
-	heard    [2]int    // how many of them it has heard
+	said     [4][]any  // Holds, Helds and Releases said to each side, and Refs: those come by themselves
+	heard    [4]int    // how many of them it has heard
 	ended    int
 
 	lastSingle [2]uint64 // that each side has heard
@@ -147,23 +147,32 @@ func hearAll[T any](p *program, s *Session, all []T) {
 func (p *program) hear(s *Session, what any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := p.index(s)
+	i := line(p.index(s), what)
 	n := p.heard[i]
 	if p.heard[i]++; n >= len(p.said[i]) || !reflect.DeepEqual(p.said[i][n], what) {
 		p.errorf("side %d hears %+v as number %d of %d", i, what, n, len(p.said[i]))
 	}
 }
 
+// line is the order in which what is said to a side stands.
+func line(side int, what any) int {
+	if _, ok := what.(Ref); ok {
+		return side + 2
+	}
+	return side
+}
+
 // say says something about a channel to a side.
 func (p *program) say(to int, kind byte) {
 	p.mu.Lock()
-	n := len(p.said[to])
+	n := len(p.said[to]) + len(p.said[to+2])
 	s, r := p.sessions[1-to], Ref{Dir: Direction(1 + n%2)}
 	binary.BigEndian.PutUint64(r.Channel[:], uint64(n))
 	what := []any{
 		Hold{Channel: r.Channel, Dir: r.Dir}, Hold{r.Channel, r.Dir, &Gate{End: ID{1}, Number: uint64(n)}},
 		held{r, n%2 == 0}, Release{r, 1 + uint64(n)}, r,
 	}[kind%5]
+	to = line(to, what)
 	p.said[to] = append(p.said[to], what)
 	p.mu.Unlock()
 	say(s, what)

@@ -36,9 +36,9 @@ type Release struct {
 }
 
 // Hold tells the peer that this side holds a channel of it; Handler.Held is the answer. Hold,
-// Held, Release and Gone of one session arrive in the order in which they were called, and
-// before what an In says that is called later. They never block, and do nothing once the
-// session has ended.
+// Held and Release of one session arrive in the order in which they were called, and before
+// what an In says that is called later. Gone comes behind all of that which was called before.
+// They never block, and do nothing once the session has ended.
 func (s *Session) Hold(h Hold) {
 	s.sayRef(refSaying{typ: frameHold, ref: Ref{h.Channel, h.Dir}, gate: h.Gate})
 }
@@ -76,7 +76,11 @@ func (s *Session) sayRef(r refSaying) {
 		s.mu.Unlock()
 		return
 	}
-	ok := s.refs.push(r)
+	q := &s.refs
+	if r.typ == frameGone {
+		q = &s.gones
+	}
+	ok := q.push(r)
 	s.nudge()
 	s.mu.Unlock()
 	if !ok {

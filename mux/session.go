@@ -45,7 +45,8 @@ type Session struct {
 	closing               fifo[stream]  // streams to be closed by the writer
 	attaches              fifo[*Attach] // to be sent
 	refs                  refQueue
-	singles               []byte // SINGLE frames to be sent, from singlesAt on
+	gones                 refQueue // of GONEs
+	singles               []byte   // SINGLE frames to be sent, from singlesAt on
 	singlesAt             int
 	singlesOut, singlesIn int           // uses of single values
 	lastSingle            uint64        // number of the peer's last one
@@ -142,7 +143,7 @@ func (s *Session) lose() {
 	clear(s.unsaid)
 	clear(s.grown)
 	s.idle = nil
-	s.refs = refQueue{}
+	s.refs, s.gones = refQueue{}, refQueue{}
 	err := s.err
 	s.mu.Unlock()
 	for _, fb := range lost {
