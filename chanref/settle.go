@@ -38,6 +38,9 @@ func (p *pusher[T]) settle() {
 	due := u.taken-u.told >= u.every
 	tick := !s.ticking && (s.k.runs.len() > 0 || !due && u.unacked())
 	s.ticking = s.ticking || tick
+	if tick && s.cfg.export != nil {
+		s.pin, s.pinned = p.c, 0
+	}
 	taken, some := s.k.taken, len(s.vals)/2
 	if s.k.runs.len() == 0 {
 		some = 1 // nobody may come to look
@@ -91,6 +94,10 @@ func (s *Sink[T]) ackBy(u *use, always bool, tell func(*mux.In, mux.Ack)) {
 // a reply for instance.
 func (s *Sink[T]) ackSoon(u *use) { s.ackBy(u, false, (*mux.In).AckSoon) }
 
+// pinLooks is how often the channel of a sink that should not keep it is looked at before it may go: who
+// has taken a value out of it, and drops it at once, shall be seen to have taken it.
+const pinLooks = 5
+
 // look is called by the table's clock while values lie in the channel, or are
 // taken and not acknowledged. It says whether anything has moved, and whether
 // to come again.
@@ -117,6 +124,9 @@ func (s *Sink[T]) look() (moved, again bool) {
 	taken := s.k.taken
 	again = (s.k.runs.len() > 0 || !wipes && s.vals != nil) && !s.ended
 	s.ticking = again
+	if s.pinned++; s.pinned == pinLooks || !again {
+		s.pin = nil
+	}
 	s.mu.Unlock()
 	if wipes {
 		s.wipe(taken, 1)

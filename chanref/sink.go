@@ -56,6 +56,8 @@ type Sink[T any] struct {
 	retired error           // why it ends with its last stream; nil: it does not
 	last    bool            // no sender is awaited any more
 	ticking bool
+	pin     conduit[T] // keeps the channel for a moment: see pinLooks
+	pinned  int        // looks since then
 	ended   bool
 	err     error
 }
@@ -286,7 +288,7 @@ func (s *Sink[T]) begin(err error) (uses []*use, first bool) {
 	if s.ended {
 		return nil, false
 	}
-	s.ended, s.err = true, err
+	s.ended, s.err, s.pin = true, err, nil
 	return slices.Collect(s.uses.all()), true
 }
 
