@@ -22,7 +22,8 @@
 //
 //   - One writer goroutine a session makes every call that writes to, opens or closes
 //     a stream. It never waits for window: before a frame is written, the byte limit that
-//     the receiver gave covers it, and that limit is at most half of yamux' window.
+//     the receiver gave covers it, and that limit is at most half of yamux' window. (Only on the
+//     control stream it waits for yamux' window, which its reader gives without waiting for anybody.)
 //   - The control stream is read by a goroutine that never waits for a user.
 //   - A stream is used again only when its receiver has said that it is done with the
 //     use before, so that a use never waits behind another.
@@ -30,6 +31,7 @@
 //     a stream by its byte limit (enforced below yamux, by the guard), growth of
 //     limits and large values by two budgets a session, schemas by number and size,
 //     answers by number.
+//   - Data goes past yamux' sending side: on one stream nothing is ever written both ways.
 //   - yamux gets whole frames only, and only those that it can take without answering; the
 //     connection gets whole frames only. Anything else ends the session with a
 //     [*ProtocolError].

@@ -28,6 +28,7 @@
 //     waited for before its first byte, and no lock is given up in between.
 //   - Memory handed to a running write is never used for anything else before
 //     that write is over, whatever the peer acknowledges.
+//   - One writes at a time, the flusher or who calls Flush; the other goes on with what has gathered.
 //   - Reading never waits for writing: what is due to be acknowledged wakes the
 //     flusher.
 //   - Nothing from the network is believed: every length is checked against a
