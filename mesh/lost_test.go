@@ -96,7 +96,7 @@ func TestLostAreGivenUpByChance(t *testing.T) {
 		n := newMemNet()
 		n.silence(at(2))
 		counts := make(map[ID]int)
-		for i := byte(1); i <= 20; i++ {
+		for i := byte(1); i <= 60; i++ { // so that by chance none is missed
 			m := n.node(t, 2+i)
 			for j := byte(0); j < 2*maxLost; j++ {
 				m.mu.Lock()
@@ -111,7 +111,7 @@ func TestLostAreGivenUpByChance(t *testing.T) {
 			}
 		}
 		if len(counts) != 2*maxLost {
-			t.Errorf("20 nodes look for %d of %d", len(counts), 2*maxLost)
+			t.Errorf("60 nodes look for %d of %d", len(counts), 2*maxLost)
 		}
 	})
 }
