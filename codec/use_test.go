@@ -80,7 +80,13 @@ func TestMapCost(t *testing.T) {
 	type wide [200]byte
 	compare := func(name string, per uint64, f func()) {
 		t.Helper()
-		if n := allocated(f); n > per+per/8+512 {
+		n, most := allocated(f), per+per/8+512
+		for range 4 { // the runtime may have allocated something for itself meanwhile
+			if n > most {
+				n = min(n, allocated(f))
+			}
+		}
+		if n > most {
 			t.Errorf("%s: %d bytes allocated, %d counted", name, n, per)
 		}
 	}
