@@ -13,7 +13,7 @@ func (s *Source[T]) burst() (some bool) {
 		return false
 	}
 	o := l.o
-	p := o.filling()
+	var p *parcel
 	for l.sent < l.limit && !o.blocked && !s.pending.Load() {
 		v, got, closed := s.c.tryRecv()
 		if !got {
@@ -24,6 +24,9 @@ func (s *Source[T]) burst() (some bool) {
 		s.fromC++
 		s.seq++
 		s.current = v
+		if p == nil {
+			p = o.filling()
+		}
 		if p.Count == 0 && o.large > maxBatch {
 			p.Room(o.large)
 		}
@@ -47,10 +50,7 @@ func (s *Source[T]) burst() (some bool) {
 		l.kept.push(item[T]{v: v, seq: s.seq})
 		if o.queued >= maxBatch {
 			s.given(l)
-			if o.blocked {
-				break
-			}
-			p = o.filling()
+			p = nil // it may have left
 		}
 	}
 	if some {

@@ -224,3 +224,57 @@ func TestReaderLeft(t *testing.T) {
 		g.empty()
 	})
 }
+
+// The second value of a channel is met at once while its goroutine lingers; where too many do, about a
+// millisecond after the first. A channel that is used in turn with others must not look idle for that.
+func TestSecondValueIsMet(t *testing.T) {
+	for _, many := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			_, n := newGlobe(t, "a", "b")
+			ints := make(chan int, 1)
+			far := carry[chan<- int](n[0], n[1], ints)
+			most := time.Duration(0)
+			if many {
+				n[1].table.awake.Add(onceMost)
+				most = 2 * time.Millisecond
+			}
+			send(t, far, 1)
+			receive(t, ints)
+			pass(time.Millisecond / 2)
+			if naps := n[1].awake() == 0; naps != many {
+				t.Fatalf("many others linger: %t; its goroutine is away: %t", many, naps)
+			}
+			start := time.Now()
+			send(t, far, 2)
+			receive(t, ints)
+			if d := time.Since(start); d > most {
+				t.Errorf("many others linger: %t; the second value took %v", many, d)
+			}
+			n[1].table.awake.Add(-n[1].table.awake.Load())
+		})
+	}
+}
+
+// Who takes a value and drops its channel at once is seen to have taken it, though nothing has
+// looked in between.
+func TestTakenAndDroppedAtOnce(t *testing.T) {
+	testSingles(t, func(t *testing.T, g *globe, n []*land) {
+		ints := make(chan int, 1)
+		far := carry[chan<- int](n[0], n[1], ints)
+		send(t, far, 1)
+		synctest.Wait() // it lies in the channel
+		if v := receive(t, ints); v != 1 {
+			t.Fatal(v)
+		}
+		ints = nil
+		sweep() // no time passes
+		pass(time.Second)
+		sweep()
+		closesSoon(t, "the proxy", doneOf(far))
+		if st := n[1].table.RefStats(); st.Dropped != 0 {
+			t.Errorf("%d values that were taken count as dropped", st.Dropped)
+		}
+		far = nil
+		g.empty()
+	}, "a", "b")
+}
