@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -230,4 +231,39 @@ func TestAdapt(t *testing.T) {
 			t.Errorf("adapt(%d, %d, %dµs) = %d, want %d", c.limit, c.n, c.micros, got, c.want)
 		}
 	}
+}
+
+// What is written while a Flush is writing leaves when that is done, though the flusher has been in
+// vain meanwhile.
+func TestWrittenDuringFlush(t *testing.T) {
+	near, far := testPair(t, func(c *Config) { c.tune.heartbeat, c.tune.silence = time.Hour, time.Hour })
+	write := func(i uint32, more bool) {
+		head, body := frame(0, i, 10)
+		if err := near.WriteFrame(head, body, more); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(0, true)
+	turn := &near.current().wire.mu
+	turn.Lock()
+	flushed := make(chan struct{})
+	go func() { defer close(flushed); near.Flush() }()
+	until(t, func() bool {
+		near.mu.Lock()
+		defer near.mu.Unlock()
+		return near.writing
+	})
+	write(1, false)
+	for range 10_000 { // the flusher looks, and finds that somebody writes
+		runtime.Gosched()
+	}
+	turn.Unlock()
+	receive(t, flushed)
+	read := make(chan error)
+	go func() { read <- checkFrames(far, 1, 2) }()
+	if err := receive(t, read); err != nil {
+		t.Error(err)
+	}
+	drain(t, near)
+	drain(t, far)
 }
