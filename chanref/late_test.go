@@ -151,6 +151,56 @@ func TestGoneBeforeItArrives(t *testing.T) {
 	}
 }
 
+// Word that a channel is gone comes once more when a reference to it is still under way while
+// an earlier one has come to its end.
+func TestGoneBetweenTwoReferences(t *testing.T) {
+	for _, relayed := range []bool{false, true} {
+		g, n := newGlobe(t, "home", "between", "third")
+		home, between, third := n[0], n[1], n[2]
+		g.part(home, third)
+		ints := make(chan int, 1)
+		from, ch := home, chan<- int(ints)
+		if relayed {
+			from, ch = between, carry[chan<- int](home, between, ints)
+		}
+		var refs [2]outRef
+		for i := range refs {
+			var err error
+			if refs[i], err = from.table.refer(from.to(third), patient{}, reflect.ValueOf(ch)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a := arrivals{table: third.table}
+		arrive := func(i int) (got any) {
+			if err := a.read(third.to(from), refs[i].wire); err != nil {
+				t.Fatal(err)
+			}
+			v, err := a.claim(0, reflect.TypeFor[chan<- int]())
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.close()
+			return v.Interface()
+		}
+		first := arrive(0)
+		if relayed {
+			ended(t, "the proxy", released(ch))
+		} else {
+			refs[0].e.over(nil)
+		}
+		ended(t, "what has arrived first", doneOf(first))
+		eventually(t, "the first reference's release", func() bool {
+			from.table.refs.mu.Lock()
+			defer from.table.refs.mu.Unlock()
+			return from.table.refs.out.of(from.to(third), refs[0].e) == 1
+		})
+		ended(t, "what arrives later", doneOf(arrive(1)))
+		runtime.KeepAlive(ints)
+		ints, ch, refs, first = nil, nil, [2]outRef{}, nil
+		g.empty()
+	}
+}
+
 // patient asks for a number, and is not asked meanwhile.
 type patient struct{}
 

@@ -237,7 +237,11 @@ func (t *Table) released(s *mux.Session, e *export, n uint64, why error) bool {
 	t.refs.mu.Lock()
 	last, ok := t.refs.out.sub(s, e, n)
 	if !last {
+		again := ok && e.dead
 		t.refs.mu.Unlock()
+		if again { // s has forgotten the word of it, and other references are under way
+			s.Gone(e.ref)
+		}
 		return ok
 	}
 	end := e.unheldBy(s)
