@@ -52,7 +52,7 @@ func (s *Sink[T]) single(in *mux.In, value []byte, wait bool) bool {
 		told := u.told == u.next-1
 		s.mu.Unlock()
 		if !told {
-			s.ack(u, true) // that it has arrived, if no more: the next one may come
+			s.ackBy(u, true, (*mux.In).AckSoon) // that it has arrived, if no more
 		}
 		s.settled(u)
 	case !wait && (err == errFull || err == errCollected):

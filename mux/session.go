@@ -58,8 +58,7 @@ type Session struct {
 	answered              chan struct{} // closed when the peer has answered our GOODBYE
 	grown                 map[stream]struct{}
 	sweep                 *time.Timer // shrinks what is in grown
-	later                 *time.Timer // nudges the writer
-	nudging               bool        // it is about to
+	later                 later
 }
 
 type byeState struct {
@@ -127,9 +126,7 @@ func (s *Session) lose() {
 	if s.sweep != nil {
 		s.sweep.Stop()
 	}
-	if s.later != nil {
-		s.later.Stop()
-	}
+	s.later.stop()
 	var lost []Feedback
 	for _, o := range s.outs {
 		if !o.dead && !o.closeWritten {
@@ -223,28 +220,6 @@ func (s *Session) nudge() {
 	case s.wake <- struct{}{}:
 	default:
 	}
-}
-
-// soon is how long what is said may wait for something to leave with.
-const soon = time.Millisecond
-
-// nudgeSoon is nudge, but for what need not leave at once. mu is held.
-func (s *Session) nudgeSoon() {
-	if s.nudging || s.err != nil {
-		return
-	}
-	s.nudging = true
-	if s.later == nil {
-		s.later = time.AfterFunc(soon, func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if s.nudging = false; s.says.len() > 0 {
-				s.nudge()
-			}
-		})
-		return
-	}
-	s.later.Reset(soon)
 }
 
 // shrinkAfter is how long a receive buffer keeps its size without being looked at.
