@@ -281,3 +281,48 @@ func TestControlWaitsForWindow(t *testing.T) {
 		}
 	})
 }
+
+// Whatever comes, and in what pieces: yamux gets whole frames of kinds that it takes, until the
+// first that is none, and an error then.
+func FuzzGuard(f *testing.F) {
+	var session []byte
+	session = append(session, yHeaderBytes(yWindow, ySYN, 1, grow)...)
+	session = append(session, yHeaderBytes(yWindow, ySYN, 3, grow)...)
+	session = append(session, yHeaderBytes(yData, 0, 3, 5)...)
+	session = append(session, "hello"...)
+	session = append(session, yHeaderBytes(yWindow, yFIN, 3, 0)...)
+	f.Add(session, uint16(1))
+	f.Add(session, uint16(1000))
+	f.Add(session[:len(session)-20], uint16(7))
+	f.Add(append(session, yHeaderBytes(2, ySYN, 0, 1)...), uint16(13))
+	f.Fuzz(func(t *testing.T, stream []byte, piece uint16) {
+		var failed error
+		c := newGuardConn(&readConn{pieces{bytes.NewReader(stream), int(piece) + 1}}, newGuard(false, 4), func(err error) { failed = err }, func() {})
+		c.release()
+		got, err := io.ReadAll(c)
+		if failed == nil || err != nil && err != failed || !bytes.HasPrefix(stream, got) {
+			t.Fatalf("%d bytes of %d, %v, %v", len(got), len(stream), err, failed)
+		}
+		for len(got) > 0 {
+			if len(got) < yHeader {
+				t.Fatalf("%d bytes of a header", len(got))
+			}
+			h := parseYHead(got)
+			if h.version != 0 || h.typ > yWindow || h.body() > yamuxBody || len(got) < yHeader+h.body() {
+				t.Fatalf("%+v before %d bytes", h, len(got)-yHeader)
+			}
+			got = got[yHeader+h.body():]
+		}
+		if len(c.buf) > yHeader+yamuxBody {
+			t.Errorf("a buffer of %d bytes", len(c.buf))
+		}
+	})
+}
+
+// pieces reads at most n bytes at a time.
+type pieces struct {
+	r io.Reader
+	n int
+}
+
+func (p pieces) Read(b []byte) (int, error) { return p.r.Read(b[:min(p.n, len(b))]) }
