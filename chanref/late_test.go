@@ -201,6 +201,49 @@ func TestGoneBetweenTwoReferences(t *testing.T) {
 	}
 }
 
+// Who passes a channel on and gives it up at once has passed it on all the same.
+func TestReleasedWhileUnderWay(t *testing.T) {
+	g, n := newGlobe(t, "home", "between", "third")
+	home, between, third := n[0], n[1], n[2]
+	ints := make(chan int, 1)
+	far := carry[chan<- int](home, between, ints)
+	ref, err := between.table.refer(between.to(third), patient{}, reflect.ValueOf(far))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended(t, "the proxy", released(far))
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		between.table.handOver(t.Context())
+	}()
+	s := third.to(between)
+	eventually(t, "word that the way is gone", func() bool {
+		third.table.refs.mu.Lock()
+		defer third.table.refs.mu.Unlock()
+		return noted(third.table.refs.early, s, ref.e.ref.Channel)
+	})
+	select {
+	case <-left:
+		t.Error("the node that passed it on could leave")
+	default:
+	}
+	a := arrivals{table: third.table}
+	if err := a.read(s, ref.wire); err != nil {
+		t.Fatal(err)
+	}
+	got, err := a.claim(0, reflect.TypeFor[chan<- int]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.close()
+	got.Interface().(chan<- int) <- 7
+	eventually(t, "the value", func() bool { return len(ints) == 1 })
+	ended(t, "the wait of who passed it on", left)
+	far, got, ref, ints = nil, reflect.Value{}, outRef{}, nil
+	g.empty()
+}
+
 // patient asks for a number, and is not asked meanwhile.
 type patient struct{}
 

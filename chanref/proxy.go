@@ -58,6 +58,7 @@ type proxy struct {
 	moved  bool         // because it was passed on
 	closed bool         // because the program has closed it
 	gone   bool         // its channel was collected
+	passed *export      // by which others still hold it, though it has ended
 }
 
 // proxyFor finds or makes the proxy of a channel at home.

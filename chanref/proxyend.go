@@ -43,6 +43,7 @@ func (p *proxy) over() {
 		delete(t.refs.proxies, p.key)
 	}
 	p.closed = p.source != nil && p.source.hasClosed()
+	tell := p.endRelay()
 	if !p.moved || p.gone {
 		// One that was passed on is held until the value that it is in has gone.
 		p.dropEnded()
@@ -54,7 +55,6 @@ func (p *proxy) over() {
 		}
 	}
 	p.ahead = nil
-	tell := p.endRelay()
 	t.refs.mu.Unlock()
 	tell()
 	for _, q := range next {
@@ -71,6 +71,9 @@ func (p *proxy) endRelay() (tell func()) {
 	}
 	e := own.send
 	holders, sink := e.die(), e.sink
+	if len(holders) > 0 {
+		p.passed = e
+	}
 	return func() {
 		for _, s := range holders {
 			s.Gone(e.ref)
@@ -97,8 +100,12 @@ func (p *proxy) collected() {
 
 // dropEnded has p, which has ended, need nothing more. But what it was closed through is held
 // until the other side has said that the channel is no more: the word of the close may be
-// overtaken by a release, and then nobody would be there to hear it. refs.mu is held.
+// overtaken by a release, and then nobody would be there to hear it. And who got it from here may
+// be on the way to the home, which forgets a channel that nobody holds. refs.mu is held.
 func (p *proxy) dropEnded() {
+	if p.passed != nil {
+		return
+	}
 	p.drop(func(h *heldRef) bool {
 		return h.gone || !p.closed || h.key.s != p.route || h.key.ref.Channel != p.target
 	})

@@ -295,6 +295,10 @@ func (e *export) unhold(s *mux.Session) func(why error) {
 	}
 	delete(t.refs.exports, e.ref.Channel)
 	t.refs.late.add(e.ref.Channel)
+	if p := e.proxy; p != nil && p.passed == e {
+		p.passed = nil
+		p.dropEnded()
+	}
 	if e.ref.Dir == mux.ToReceive && !e.dead && e.proxy == nil {
 		// What its source keeps waits for the next reader, and goes with the channel.
 		return e.endOwn

@@ -158,7 +158,7 @@ func (t *Table) handOver(ctx context.Context) {
 		r.mu.Lock()
 		var handed chan struct{}
 		for _, e := range r.exports {
-			if e.handing && !e.dead && r.out.isHeld(e) {
+			if e.handing && r.out.isHeld(e) {
 				if r.handed == nil {
 					r.handed = make(chan struct{})
 				}
