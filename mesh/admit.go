@@ -15,7 +15,7 @@ const (
 )
 
 // catchUps are the pauses before exchanges are repeated, as long as they bring
-// members that were not known; the first ones are made in any case.
+// members or names that were not known; the first ones are made in any case.
 var catchUps = [...]time.Duration{
 	300 * time.Millisecond, 700 * time.Millisecond, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second,
 }
@@ -170,6 +170,7 @@ func (m *Mesh) learnFrom(r io.Reader) error {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if m.reg.hint(id, l, time.Now()) && m.aliveLocked(id) {
+			m.arrivals++ // gossip is behind: catchUp shall go on
 			m.changedLocked()
 		}
 	})

@@ -23,10 +23,11 @@ type memNet struct {
 	deny  bool               // what does not get through is refused, as some firewalls do
 	lossy bool               // no packet arrives, only streams do
 	loss  float64            // of packets
+	dials map[string]int     // to each address
 }
 
 func newMemNet() *memNet {
-	return &memNet{hosts: make(map[string]*memHost), side: make(map[string]int), deaf: make(map[string]bool), apart: make(map[[2]string]bool)}
+	return &memNet{hosts: make(map[string]*memHost), side: make(map[string]int), deaf: make(map[string]bool), apart: make(map[[2]string]bool), dials: make(map[string]int)}
 }
 
 type memHost struct {
@@ -112,6 +113,7 @@ func (n *memNet) reach(from, to string) (h *memHost, silent bool) {
 var errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 
 func (h *memHost) DialGossip(ctx context.Context, addr string) (net.Conn, ID, error) {
+	h.net.change(func() { h.net.dials[addr]++ })
 	to, silent := h.net.reach(h.addr, addr)
 	if silent {
 		<-ctx.Done()

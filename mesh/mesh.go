@@ -112,7 +112,7 @@ type Mesh struct {
 	lost      map[ID]lostMember
 	doubts    map[ID]bool // live members to be looked at; true: somebody else was met at its address
 	deaths    int         // told since others were looked at for that
-	arrivals  uint64      // how often a member has become known, or live again
+	arrivals  uint64      // how often a member has become known or live again, or a list was learnt
 	reg       registry
 	changed   chan struct{}
 	flushAt   time.Time // when the own list is to be announced; zero: nothing new

@@ -85,7 +85,8 @@ func (s *seed) served() bool {
 	return len(s.known) > 0
 }
 
-// round resolves the seed and tries all its addresses at once.
+// round resolves the seed and tries its addresses at once. Those of live members
+// are left alone: else a seed of all would hear from all, again and again.
 func (s *seed) round() {
 	addrs, err := resolve(s.run, s.addr)
 	type answered struct {
@@ -94,6 +95,10 @@ func (s *seed) round() {
 	}
 	found := make(chan answered, len(addrs))
 	for _, a := range addrs {
+		if id, ok := s.known[a]; ok && s.m.Alive(id) {
+			found <- answered{a, id}
+			continue
+		}
 		if !s.m.start(func() {
 			id, r := s.m.try(s.run, a)
 			if s.run.Err() == nil {
