@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
+
+	"github.com/matveynator/netchan/mux"
 )
 
 // BenchmarkOneReceiver is one source and one sink over a session in memory.
@@ -70,6 +72,39 @@ func benchmarkReceivers(b *testing.B, broadcast bool) {
 			for range b.N * each {
 				<-into
 			}
+		})
+	}
+}
+
+// BenchmarkConnectMany connects a source to many sinks, asks for each again, as the matcher does
+// with each change in the mesh, and closes the channel, which all are told.
+func BenchmarkConnectMany(b *testing.B) {
+	for _, n := range []int{10, 100, 1000, 4000} {
+		b.Run(fmt.Sprintf("receivers=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				w := newWorld(b)
+				link := w.link("b")
+				c, src := sourceIn[int64](w, 0, func(c *SourceConfig) { c.Knows = true })
+				known := make(map[mux.Target]string)
+				for range n {
+					_, sink := sinkIn[int64](w, 0)
+					known[to(sink)] = "b"
+				}
+				b.StartTimer()
+				for range 10 {
+					for t := range known {
+						src.Connect(link, t, "b")
+					}
+					src.Know(known)
+				}
+				if err := src.WaitReceivers(testContext(b), n); err != nil {
+					b.Fatal(err)
+				}
+				close(c)
+				<-src.Done()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/receiver")
 		})
 	}
 }

@@ -40,6 +40,7 @@ func (s *Source[T]) connect(session *mux.Session, target mux.Target, node string
 	o.sent, o.acked, o.handed = s.base, s.base, s.base
 	o.early, o.limit = s.cfg.lone, s.base+earlyValues
 	s.d.add(&o.lane)
+	s.connects(target)
 	s.skipped, s.wanting = false, false
 	if o.prepared = s.cfg.lone; o.prepared {
 		return

@@ -56,6 +56,7 @@ type dispatch[T any] struct {
 	lanes      []*lane[T]
 	back       []item[T] // given back or lost, sorted by seq: sent before new ones
 	clock      uint64
+	removed    uint64 // lanes, so far
 
 	acknowledged, redelivered, dropped uint64
 	resolve                            func(seq uint64, dropped *mux.Drop, awaited bool) // a value's fate; may be nil
@@ -72,6 +73,7 @@ func (d *dispatch[T]) remove(l *lane[T]) {
 	d.lanes[l.index].index = l.index
 	d.lanes[last] = nil
 	d.lanes = d.lanes[:last]
+	d.removed++
 }
 
 // pick is the lane with room that has the least outstanding, among equals the

@@ -70,6 +70,7 @@ type Source[T any] struct {
 	flushes    []*flush
 	waits      []*receiverWait
 	refused    map[mux.Target]*refusal // ends that said no
+	targets    *targets                // nil: not looked for among many
 	dirty      []*outlet[T]            // have a batch to hand over
 	current    T                       // the value being encoded; here so that it is not allocated each time
 	scratch    []byte                  // a broadcast value's bytes

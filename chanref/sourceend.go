@@ -80,15 +80,6 @@ func (s *Source[T]) toldAll() bool {
 	return !missing
 }
 
-func (s *Source[T]) connected(t mux.Target) bool {
-	for _, l := range s.d.lanes {
-		if l.o.target == t {
-			return true
-		}
-	}
-	return false
-}
-
 // end tells every stream, resolves every call, and hands the channel over to
 // be emptied: a send on it completes, and is counted as dropped.
 func (s *Source[T]) end() {
