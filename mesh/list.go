@@ -22,9 +22,8 @@ const maxVersion = 1 << 62
 type list struct {
 	version uint64
 	digest  digest
-	ends    []End            // in the order of compareEnds, each once
-	body    []byte           // the encoding of ends
-	byName  map[string][]int // indexes into ends
+	ends    []End  // in the order of compareEnds, each once
+	body    []byte // the encoding of ends
 }
 
 func compareEnds(a, b End) int {
@@ -48,12 +47,9 @@ func compareEnds(a, b End) int {
 
 // newList takes ends over, which are in order and each there once.
 func newList(version uint64, ends []End) *list {
-	l := &list{version: version, ends: ends, body: appendEnds(nil, ends), byName: make(map[string][]int)}
+	l := &list{version: version, ends: ends, body: appendEnds(nil, ends)}
 	sum := sha256.Sum256(l.body)
 	copy(l.digest[:], sum[:])
-	for i, e := range ends {
-		l.byName[e.Name] = append(l.byName[e.Name], i)
-	}
 	return l
 }
 

@@ -15,8 +15,10 @@ type registry struct {
 	own       *list // what Publish said last; its version means nothing
 	announced *list // what others have been told
 	floor     uint64
+	mine      names // of own
 
 	lists map[ID]*known
+	names names // of lists
 	wants map[ID]*want
 	bytes int // of all bodies in lists
 }
@@ -24,6 +26,7 @@ type registry struct {
 // known is a list of another node.
 type known struct {
 	*list
+	id    ID
 	owner bool      // it was the owner who gave it to us
 	since time.Time // when the owner was last seen alive, for forgetting
 }
@@ -43,13 +46,14 @@ func newRegistry(self ID, maxLists, maxBytes int) registry {
 	return registry{
 		self: self, maxLists: maxLists, maxBytes: maxBytes,
 		own: newList(0, nil), announced: newList(0, nil),
-		lists: make(map[ID]*known), wants: make(map[ID]*want),
+		mine: make(names), lists: make(map[ID]*known), names: make(names), wants: make(map[ID]*want),
 	}
 }
 
 // publish replaces the own list; true if others have to be told.
 func (r *registry) publish(ends []End) (news bool) {
-	r.own = newList(0, ends)
+	r.own, r.mine = newList(0, ends), make(names)
+	r.mine.add(&known{list: r.own, id: r.self})
 	return r.stale()
 }
 
@@ -153,7 +157,9 @@ func (r *registry) room(id ID, l *list) bool {
 
 func (r *registry) put(id ID, l *list, owner bool, now time.Time) {
 	r.drop(id)
-	r.lists[id] = &known{list: l, owner: owner, since: now}
+	k := &known{list: l, id: id, owner: owner, since: now}
+	r.lists[id] = k
+	r.names.add(k)
 	r.bytes += len(l.body)
 	if w := r.wants[id]; w != nil && !r.newer(id, w.version, w.digest) {
 		delete(r.wants, id)
@@ -163,6 +169,7 @@ func (r *registry) put(id ID, l *list, owner bool, now time.Time) {
 func (r *registry) drop(id ID) {
 	if have := r.lists[id]; have != nil {
 		r.bytes -= len(have.body)
+		r.names.remove(have)
 		delete(r.lists, id)
 	}
 }

@@ -58,15 +58,12 @@ func (m *Mesh) Lookup(name string) []Entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []Entry
-	add := func(mb Member, l *list) {
-		for _, i := range l.byName[name] {
-			out = append(out, Entry{mb, l.ends[i]})
-		}
+	for _, p := range m.reg.mine[name] {
+		out = append(out, Entry{m.self, p.of.ends[p.end]})
 	}
-	add(m.self, m.reg.own)
-	for id, k := range m.reg.lists {
-		if n := m.nodes[id]; n != nil && n.alive {
-			add(n.Member, k.list)
+	for _, p := range m.reg.names[name] {
+		if n := m.nodes[p.of.id]; n != nil && n.alive {
+			out = append(out, Entry{n.Member, p.of.ends[p.end]})
 		}
 	}
 	return out
