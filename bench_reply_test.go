@@ -1,6 +1,7 @@
 package netchan_test
 
 import (
+	"fmt"
 	"runtime"
 	"sync"
 	"testing"
@@ -88,10 +89,15 @@ func heap() uint64 {
 	return m.HeapAlloc + m.StackInuse
 }
 
-// BenchmarkOpenChannels has 10,000 channels of one node held at another, which sends one value
-// on each in turn. Both are in one process, so what a channel takes is the sum of both ends.
+// BenchmarkOpenChannels has channels of one node held at another, which sends one value on each
+// in turn. Both are in one process, so what a channel takes is the sum of both ends.
 func BenchmarkOpenChannels(b *testing.B) {
-	const channels = 10_000
+	for _, n := range []int{1, 10, 100, 1000, 10_000} {
+		b.Run(fmt.Sprintf("channels=%d", n), func(b *testing.B) { benchOpenChannels(b, n) })
+	}
+}
+
+func benchOpenChannels(b *testing.B, channels int) {
 	home := join(b, "home")
 	away := join(b, "away", home.Addr())
 	in := receiver[chan<- int](b, away, "channels", netchan.Buffer(64), netchan.KeepOpen())
@@ -109,7 +115,7 @@ func BenchmarkOpenChannels(b *testing.B) {
 		far[i] = <-in.C
 	}
 	perChannel := func() (b, g float64) {
-		return float64(int64(heap())-int64(bytes)) / channels, float64(runtime.NumGoroutine()-goroutines) / channels
+		return float64(int64(heap())-int64(bytes)) / float64(channels), float64(runtime.NumGoroutine()-goroutines) / float64(channels)
 	}
 	freshBytes, freshGoroutines := perChannel()
 	for b.Loop() {

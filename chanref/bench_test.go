@@ -3,6 +3,7 @@ package chanref
 import (
 	"fmt"
 	"log/slog"
+	"runtime"
 	"testing"
 
 	"github.com/matveynator/netchan/mux"
@@ -43,6 +44,7 @@ func benchmarkReceivers(b *testing.B, broadcast bool) {
 		b.Run(fmt.Sprintf("receivers=%d", n), func(b *testing.B) {
 			w := newWorld(b)
 			link := w.link("b")
+			before := inUse()
 			into := make(chan int64, 1024) // what the sinks' programs have taken
 			c, src := sourceIn[int64](w, 64, func(c *SourceConfig) { c.Broadcast = broadcast })
 			for range n {
@@ -72,8 +74,20 @@ func benchmarkReceivers(b *testing.B, broadcast bool) {
 			for range b.N * each {
 				<-into
 			}
+			b.StopTimer()
+			b.ReportMetric(float64(int64(inUse())-int64(before))/float64(n), "B/receiver")
+			runtime.KeepAlive(src)
 		})
 	}
+}
+
+// inUse is what is in use, garbage aside, and the stacks.
+func inUse() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc + m.StackInuse
 }
 
 // BenchmarkConnectMany connects a source to many sinks, asks for each again, as the matcher does
