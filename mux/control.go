@@ -148,6 +148,9 @@ func (s *Session) hear(typ byte, body []byte) error {
 		if err != nil {
 			return err
 		}
+		if !s.canAnswer() {
+			return violation("control stream", "calm down: more than %d answers are not taken", maxAsked)
+		}
 		s.h.Attach(s, a)
 		return nil
 	case frameHold, frameHeld, frameRelease, frameGone:

@@ -87,7 +87,7 @@ func TestLateFrames(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if len(f.events)+len(g.events) > 0 || next.limit != baseWindow || next.dead {
+	if len(f.events)+len(g.events) > 0 || next.limit != firstWindow || next.dead {
 		t.Error("a late frame was heard")
 	}
 	if err := s.hear(frameOf(appendDone(nil, 1))); err == nil {

@@ -141,7 +141,7 @@ func (g *guard) first(id uint32) uint64 {
 	case g.mine(id):
 		return 0 // data streams are one-way
 	}
-	return baseWindow
+	return firstWindow
 }
 
 func (g *guard) inData(h yHead, s *guarded) error {

@@ -49,7 +49,7 @@ func TestGuard(t *testing.T) {
 		"window for our data":          {[]gstep{gin(yWindow, 0, 2, 100)}, true},
 		"the next stream":              {[]gstep{gin(yWindow, ySYN, 5, 0)}, true},
 		"a stream's ID left out":       {[]gstep{gin(yWindow, ySYN, 9, 0)}, true},
-		"data up to the byte limit":    {[]gstep{gin(yData, 0, 3, 64<<10), gin(yData, 0, 3, 64<<10-100)}, true},
+		"data up to the byte limit":    {[]gstep{gin(yData, 0, 3, 9<<10), gin(yData, 0, 3, 9<<10-100)}, true},
 		"ping":                         {[]gstep{gin(2, ySYN, 0, 1)}, false},
 		"answer to a ping":             {[]gstep{gin(2, yACK, 0, 1)}, false},
 		"go away":                      {[]gstep{gin(3, 0, 0, 0)}, false},
@@ -78,7 +78,7 @@ func TestGuard(t *testing.T) {
 		"data on our stream":           {[]gstep{gin(yData, 0, 2, 1)}, false},
 		"a long frame":                 {[]gstep{gin(yData, 0, 3, yamuxBody+1)}, false},
 		"a window too large":           {[]gstep{gin(yWindow, 0, 2, 101)}, false},
-		"beyond the byte limit":        {[]gstep{gin(yData, 0, 3, 64<<10), gin(yData, 0, 3, 64<<10-100+closeSlack+1)}, false},
+		"beyond the byte limit":        {[]gstep{gin(yData, 0, 3, 9<<10), gin(yData, 0, 3, 9<<10-100+closeSlack+1)}, false},
 		"five streams":                 {[]gstep{gin(yWindow, ySYN, 5, 0), gin(yWindow, ySYN, 7, 0), gin(yWindow, ySYN, 9, 0)}, false},
 		"four streams after one ended": {append(fin3[:2:2], gin(yWindow, ySYN, 5, 0), gin(yWindow, ySYN, 7, 0), gin(yWindow, ySYN, 9, 0)), true},
 		"a FIN of theirs alone frees nothing": {[]gstep{fin3[0], gin(yWindow, ySYN, 5, 0), gin(yWindow, ySYN, 7, 0),
@@ -140,10 +140,10 @@ func TestGuardAllow(t *testing.T) {
 	if _, err := g.in(parseYHead(yHeaderBytes(yWindow, ySYN, 3, grow))); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(data(64<<10), data(64<<10)); err != nil {
+	if err := errors.Join(data(9<<10), data(firstWindow-9<<10)); err != nil {
 		t.Fatal(err)
 	}
-	g.allow(3, 192<<10)
+	g.allow(3, firstWindow+64<<10)
 	if err := data(64 << 10); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestGuardConnWholeFrames(t *testing.T) {
 	stream = append(stream, yHeaderBytes(yWindow, ySYN, 1, grow)...)
 	stream = append(stream, yHeaderBytes(yWindow, ySYN, 3, grow)...)
 	whole := map[int]bool{0: true, 12: true, 24: true}
-	for i, n := range []int{1, 5000, 100, yamuxBody, 30000, 12} {
+	for i, n := range []int{1, 5000, 30000, 13000, yamuxBody, 12} {
 		id := uint32(3)
 		if i%2 == 0 {
 			id = 1

@@ -76,7 +76,7 @@ func newIn(s *Session, st *inStream, open Open) *In {
 	in := &In{s: s, st: st, open: open, done: make(chan struct{})}
 	if st != nil {
 		in.base, in.relief = st.before, make(chan struct{}, 1)
-		in.window.Store(baseWindow)
+		in.window.Store(firstWindow)
 	}
 	return in
 }
@@ -102,6 +102,9 @@ func (in *In) Accept(a Accept) {
 		return
 	}
 	in.answered, in.accept = true, a
+	if _, there := in.s.ins[in]; there { // else nobody would give the share back
+		in.widen()
+	}
 	in.ack.Limit = max(in.ack.Limit, a.Limit)
 	in.queue(sayAccept)
 }
@@ -109,13 +112,17 @@ func (in *In) Accept(a Accept) {
 // Refuse answers the Open with no, and ends the use. After Accept it does nothing.
 func (in *In) Refuse(code Code, text string) {
 	in.s.mu.Lock()
-	defer in.s.mu.Unlock()
-	if in.answered {
-		return
+	calm := true
+	if !in.answered {
+		in.answered = true
+		in.refuse = Refuse{Code: code, Text: text}
+		in.quit(sayRefuse)
+		calm = in.s.bears(in, code)
 	}
-	in.answered = true
-	in.refuse = Refuse{Code: code, Text: text}
-	in.quit(sayRefuse)
+	in.s.mu.Unlock()
+	if !calm {
+		in.s.end(violation("data stream", "calm down: more than %d uses a second are refused as wrong", refusalRate))
+	}
 }
 
 // Ack tells the sender how far the receiver is. Taken and Limit only rise; Drops are added
@@ -139,7 +146,19 @@ func (in *In) ackBy(a Ack, now bool) {
 }
 
 // drop notes d, as part of the one before if that goes on with it. s.mu is held.
-func (in *In) drop(d Drop) { in.ack.Drops = AddDrop(in.ack.Drops, d) }
+func (in *In) drop(d Drop) {
+	before := len(in.ack.Drops)
+	in.ack.Drops = AddDrop(in.ack.Drops, d)
+	in.s.untold += len(in.ack.Drops) - before
+}
+
+// toldDrops forgets the first n drops. s.mu is held.
+func (in *In) toldDrops(n int) {
+	in.s.untold -= n
+	if in.ack.Drops = in.ack.Drops[n:]; len(in.ack.Drops) == 0 {
+		in.ack.Drops = nil
+	}
+}
 
 // AddDrop appends d to drops, or makes it part of the last one, if that ends where d begins
 // and says the same. Where there are many already it need not: each then has the reason of
@@ -160,9 +179,9 @@ func AddDrop(drops []Drop, d Drop) []Drop {
 func (in *In) waitTold() {
 	for {
 		in.s.mu.Lock()
-		n := len(in.ack.Drops)
+		n, all := len(in.ack.Drops), in.s.untold
 		in.s.mu.Unlock()
-		if n <= maxUntold {
+		if n == 0 || n <= maxUntold && all <= maxUntoldAll {
 			return
 		}
 		select {
@@ -238,7 +257,7 @@ func (in *In) say(dst []byte) []byte {
 			a.Taken = min(a.Taken, d.First-1) // a drop is told before what passes it
 		}
 		dst = appendAck(dst, use, in.allow(), a)
-		in.ack.Drops = in.ack.Drops[n:]
+		in.toldDrops(n)
 		select {
 		case in.relief <- struct{}{}:
 		default:
@@ -246,7 +265,6 @@ func (in *In) say(dst []byte) []byte {
 		if len(in.ack.Drops) > 0 {
 			return in.later(dst, what&^sayAccept)
 		}
-		in.ack.Drops = nil
 	}
 	if what&sayRefuse != 0 {
 		dst = appendRefuse(dst, use, in.refuse)
@@ -263,9 +281,10 @@ func (in *In) say(dst []byte) []byte {
 		}
 	}
 	if what&sayDone != 0 {
-		// The stream is free: the next use may begin with baseWindow.
-		in.st.allow(in.base + in.read.Load() + baseWindow)
+		// The stream is free: the next use may begin with firstWindow.
+		in.st.allow(in.base + in.read.Load() + firstWindow)
 		dst = appendDone(dst, use)
+		in.toldDrops(len(in.ack.Drops)) // of a use that was refused nobody asks
 	}
 	in.leave()
 	return dst

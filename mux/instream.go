@@ -7,10 +7,6 @@ import (
 )
 
 const (
-	// announceShare: the byte limit is announced again when this share of the window was read.
-	announceShare = 4
-	// busyWithin: announcements that follow each other faster make the window grow.
-	busyWithin = 250 * time.Millisecond
 	// growsAt: after so many bytes a receive buffer may be large enough to be worth shrinking.
 	growsAt = 8 << 10
 )
@@ -21,6 +17,7 @@ type inStream struct {
 	fr     frameReader
 	rs     recvState
 	before uint64 // bytes read before the present use began
+	last   *In    // the use before
 	seen   int    // bytes read since the session was told that the buffer may be large
 }
 
@@ -64,6 +61,11 @@ func (s *Session) serveUse(is *inStream) error {
 		s.mu.Unlock()
 		return s.Err()
 	}
+	if is.last != nil && is.last.queued {
+		// Who does not wait would have us remember an answer for each use that it opens.
+		s.mu.Unlock()
+		return violation("data stream", "use %d before the DONE of the one before", in.open.Use)
+	}
 	s.ins[in] = struct{}{}
 	s.mu.Unlock()
 	if refused {
@@ -78,8 +80,9 @@ func (s *Session) serveUse(is *inStream) error {
 		in.queue(sayDone)
 	}
 	s.mu.Unlock()
-	// Only now: until here the layers above may still have given it a window.
-	s.growth.give(int64(in.window.Load() - baseWindow))
+	is.last = in
+	// Only now: until here the layers above may still have accepted it.
+	in.narrow()
 	is.before += in.read.Load()
 	return err
 }
@@ -150,12 +153,10 @@ func (in *In) event() (recvEvent, error) {
 		return ev, nil
 	}
 	read := in.read.Add(uint64(size))
-	if w := in.window.Load(); read-in.announced >= w/announceShare {
+	if read-in.announced >= announceAfter(in.window.Load()) {
 		now := time.Now()
-		if now.Sub(in.at) < busyWithin && w < maxWindow {
-			if more := min(w, maxWindow-w); in.s.growth.tryTake(int64(more)) {
-				in.window.Store(w + more)
-			}
+		if now.Sub(in.at) < busyWithin {
+			in.grow()
 		}
 		in.announced, in.at = read, now
 		in.s.mu.Lock()

@@ -38,7 +38,7 @@ func (s *Session) Open(o Open, f Feedback) *Out { return s.open(o, f, false) }
 func (s *Session) Prepare(o Open, f Feedback) *Out { return s.open(o, f, true) }
 
 func (s *Session) open(o Open, f Feedback, waits bool) *Out {
-	out := &Out{s: s, fb: f, open: o, off: -1, limit: baseWindow, waits: waits}
+	out := &Out{s: s, fb: f, open: o, off: -1, limit: firstWindow, waits: waits}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {

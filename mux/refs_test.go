@@ -66,6 +66,7 @@ func TestRefsGoAhead(t *testing.T) {
 		{0, MaxFrame, MaxFrame + 1, [][]byte{{o}, {r}, {g}, {p}, {p, c}}},
 	} {
 		w, out := unstarted()
+		out.limit = baseWindow // as if it were accepted
 		for range test.schemas {
 			out.Schema([]byte("schema"))
 		}
@@ -89,6 +90,7 @@ func TestRefsGoAhead(t *testing.T) {
 // TestManySchemasAhead: what goes ahead of values is no longer than a write may be, however much it is.
 func TestManySchemasAhead(t *testing.T) {
 	w, o := unstarted()
+	o.limit = baseWindow // as if it were accepted
 	for range 7 {
 		o.Schema(make([]byte, maxSchema))
 	}

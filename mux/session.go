@@ -21,7 +21,8 @@ type Session struct {
 	log *slog.Logger
 	tr  transport
 
-	growth budget // what windows have grown by
+	bases  budget // what windows have beyond firstWindow
+	growth budget // and beyond baseWindow
 	values budget // large values being received
 
 	wake   chan struct{} // to the writer: there is something to do
@@ -49,6 +50,8 @@ type Session struct {
 	singles               []byte   // SINGLE frames to be sent, from singlesAt on
 	singlesAt             int
 	singlesOut, singlesIn int           // uses of single values
+	untold                int           // drops that the peer has not been told of
+	calm                  bucket        // of refusals
 	lastSingle            uint64        // number of the peer's last one
 	known                 map[ID]bool   // hashes of schemas the peer has
 	schemas               map[ID][]byte // the peer's schemas
@@ -75,6 +78,7 @@ func newSession(h Handler, cfg Config) *Session {
 		h:        h,
 		cfg:      cfg,
 		log:      cfg.Logger,
+		bases:    budget{free: baseBudget},
 		growth:   budget{free: growthBudget},
 		values:   budget{free: valueBudget},
 		wake:     make(chan struct{}, 1),

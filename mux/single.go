@@ -119,6 +119,7 @@ func (in *In) leave() {
 	if _, there := in.s.ins[in]; there {
 		delete(in.s.ins, in)
 		in.s.singlesIn--
+		in.toldDrops(len(in.ack.Drops))
 	}
 }
 

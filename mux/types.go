@@ -174,14 +174,20 @@ const (
 	defaultMaxValue   = 16 << 20
 	maxMaxValue       = valueBudget / 2 // a compressed value is there twice for a while
 
-	baseWindow   = 128 << 10 // bytes on their way to one use, at the start
+	firstWindow  = 18 << 10  // bytes on their way to one use before it is accepted, and always: a frame fits
+	baseWindow   = 128 << 10 // and once it is, while baseBudget lasts
 	maxWindow    = 2 << 20   // and when it is busy; half of yamuxWindow
-	growthBudget = 32 << 20  // what all windows of a session may have grown by, together
+	baseBudget   = 32 << 20  // what the windows of a session have beyond firstWindow, up to baseWindow, together
+	growthBudget = 32 << 20  // and beyond that
 	valueBudget  = 32 << 20  // large values that are being received, together
 	largeValue   = 64 << 10  // a value above it needs a share of valueBudget
 
 	maxAnswers     = 1 << 18 // HELDs that wait to be sent
 	maxUntold      = 1024    // drops of one use that the peer has not been told of
+	maxUntoldAll   = 1 << 14 // and of all its uses
+	maxAsked       = 1 << 17 // uses and words that wait to be written, when the peer asks for more
+	refusalBurst   = 1 << 14 // OPENs that are refused as wrong, at once: as many as there are streams
+	refusalRate    = 1000    // and a second, in the long run
 	maxSchemas     = 4096    // schemas kept for one peer
 	maxSchemaBytes = 8 << 20 // and their bytes, together
 

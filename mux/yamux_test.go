@@ -80,7 +80,7 @@ func TestRepliesAreCheap(t *testing.T) {
 			f := newFeedback()
 			b := numbers(NewBatch(ID{1}), 1, 1)
 			a.mu.Lock() // as if all three calls came while the writer was at something else
-			o := &Out{s: a, fb: f, open: open("x"), off: -1, limit: baseWindow, batch: b, closed: true, clean: true}
+			o := &Out{s: a, fb: f, open: open("x"), off: -1, limit: firstWindow, batch: b, closed: true, clean: true}
 			a.unsaid[o] = struct{}{}
 			a.queue(o)
 			a.mu.Unlock()
