@@ -31,8 +31,13 @@ func (s *Source[T]) connect(session *mux.Session, target mux.Target, node string
 	if r := s.refused[target]; r != nil && r.session == session {
 		return
 	}
-	if s.connected(target) {
+	here, connected := s.lanesOver(session, target)
+	if connected {
 		return // also over a session that is ending: Lost follows, and then another try
+	}
+	if here >= maxReceivers {
+		session.Close(&ProtocolError{Channel: label(s.cfg.Name), Err: fmt.Errorf("calm down: one node has asked for more than %d streams", maxReceivers)})
+		return
 	}
 	delete(s.refused, target)
 	o := &outlet[T]{src: s, session: session, target: target, node: node, plain: s.cfg.Plain || session.Local}
@@ -48,6 +53,23 @@ func (s *Source[T]) connect(session *mux.Session, target mux.Target, node string
 	open := s.open()
 	open.Target, open.First = target, s.base+1
 	o.out = session.Open(open, o)
+}
+
+// maxReceivers is how many receivers one node may have of one sending end: as many as it may have
+// named ends. Each costs a look with every value.
+const maxReceivers = 4096
+
+// lanesOver counts the lanes over a session, and says whether there is one to t over any.
+func (s *Source[T]) lanesOver(session *mux.Session, t mux.Target) (n int, there bool) {
+	for _, l := range s.d.lanes {
+		if l.o.target == t {
+			return n, true
+		}
+		if l.o.session == session {
+			n++
+		}
+	}
+	return n, false
 }
 
 // earlyValues is how many a lone source sends before it is accepted: every sink has room for so

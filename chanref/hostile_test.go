@@ -1,6 +1,9 @@
 package chanref
 
 import (
+	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -123,6 +126,51 @@ func TestHostileOpen(t *testing.T) {
 			t.Fatalf("%+v", st)
 		}
 	})
+}
+
+// deafEnd serves one side of a session by the table, and on the other never answers.
+type deafEnd struct {
+	handler
+	deaf *mux.Session
+}
+
+func (d *deafEnd) Serve(in *mux.In) {
+	if in.Session() == d.deaf {
+		<-in.Done()
+		return
+	}
+	d.handler.Serve(in)
+}
+
+// TestHostileAsker: a peer that asks one sender for streams without end loses its link, and the
+// receivers elsewhere get their values.
+func TestHostileAsker(t *testing.T) {
+	w := newWorld(t)
+	c, src := sourceIn[int](w, 0)
+	d, sink := sinkIn[int](w, 1)
+	connect(t, src, w.link("good"), sink)
+	h := &deafEnd{handler: handler{w.table}}
+	evil, b := mux.Pair(h, mux.Config{Peer: "evil", Logger: slog.New(w.log)})
+	t.Cleanup(func() { cut(evil); b.Wait() })
+	h.deaf = evil
+	for i := range maxReceivers + 1 {
+		evil.Attach(mux.Attach{Target: mux.Target{Name: "jobs", ID: src.ID()}, End: newID(), Name: "jobs"})
+		if i%1000 == 0 {
+			send(t, c, i)
+			if v := receive(t, d); v != i {
+				t.Fatal(v)
+			}
+		}
+	}
+	ended(t, "the asker's link", b.Done())
+	if err := (*ProtocolError)(nil); !errors.As(b.Err(), &err) || !strings.Contains(err.Error(), "calm down") {
+		t.Errorf("ended with %v", b.Err())
+	}
+	eventually(t, "one receiver is left", func() bool { return src.Stats().Receivers == 1 })
+	send(t, c, 7)
+	if v := receive(t, d); v != 7 {
+		t.Fatal(v)
+	}
 }
 
 func TestCodeOf(t *testing.T) {
