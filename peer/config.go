@@ -13,10 +13,6 @@ const (
 	// connecting may.
 	handshakeLimit = 5 * time.Second
 
-	// maxHalfOpen is how many accepted connections may be in their handshake at
-	// once. Others wait to be accepted; none is refused.
-	maxHalfOpen = 256
-
 	// heartbeatAfter is for how long a link writes nothing before it says that it
 	// is there; silenceLimit is for how long nothing may be heard on one.
 	heartbeatAfter = time.Second
@@ -32,6 +28,10 @@ const (
 	// the first segment of each: 256 MiB. Over it links that are broken slow the
 	// others, but they don't stop them.
 	claimedSegments = (256 << 20) / segmentSize
+
+	// maxLinks is how many links a host may have, whoever made them: one who holds the
+	// key can be many nodes.
+	maxLinks = 8192
 
 	// maxBroken bounds how many broken links a host waits for; more end at once. A
 	// mesh has no more members, but one who holds the key can be many nodes, and
@@ -109,12 +109,14 @@ type Network interface {
 type tuning struct {
 	handshake time.Duration
 	halfOpen  int
+	from      int // halfOpen of one address
 	heartbeat time.Duration
 	silence   time.Duration
 	flushCap  int // fixed flush cap; 0: adapted between minFlush and maxFlush
 	segments  int
 	claimed   int
 	broken    int
+	links     int
 	maxRecord int
 	higher    time.Duration // what the higher ID waits longer
 }
@@ -141,11 +143,13 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	orDefault(&c.tune.handshake, handshakeLimit)
 	orDefault(&c.tune.halfOpen, maxHalfOpen)
+	orDefault(&c.tune.from, maxHalfOpenFrom)
 	orDefault(&c.tune.heartbeat, heartbeatAfter)
 	orDefault(&c.tune.silence, silenceLimit)
 	orDefault(&c.tune.segments, keptSegments)
 	orDefault(&c.tune.claimed, claimedSegments)
 	orDefault(&c.tune.broken, maxBroken)
+	orDefault(&c.tune.links, maxLinks)
 	orDefault(&c.tune.maxRecord, maxRecord)
 	orDefault(&c.tune.higher, higherWaits)
 	return c, nil

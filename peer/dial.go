@@ -241,6 +241,7 @@ func (h *Host) dial(ctx context.Context, addr, alpn string) (*dialled, error) {
 		err = protocolErrorf("the other side does not speak %s", alpn)
 	}
 	if err == nil {
+		w.known.Store(true)
 		return d, nil
 	}
 	_ = conn.Close()

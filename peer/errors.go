@@ -28,6 +28,9 @@ var (
 	// errFrameSize is a caller's mistake, not a state of the link.
 	errFrameSize = fmt.Errorf("peer: a frame may hold at most %d bytes", maxFrame)
 
+	// errManyLinks turns away who would have one link more than there may be.
+	errManyLinks = errors.New("peer: this node has as many links as it may have")
+
 	// errStale is the outcome of a handshake whose connection is not needed:
 	// another one makes, or has made, the link.
 	errStale = errors.New("peer: another connection makes the link")

@@ -27,6 +27,7 @@ type Host struct {
 	udp    net.PacketConn // nil: only dials
 	gossip chan net.Conn
 
+	door     *door // what is accepted and in its handshake
 	segments segmentPool
 	buffers  bufferPool
 	broken   atomic.Int64 // links that are waited for
@@ -83,6 +84,7 @@ func NewHost(cfg Config) (*Host, error) {
 		neighbours: make(map[NodeID]*neighbour),
 		attempts:   make(map[target]*attempt),
 	}
+	h.door = newDoor(cfg.tune.halfOpen, cfg.tune.from)
 	h.segments.limit = int64(cfg.tune.claimed)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	if cfg.Listen != "" {

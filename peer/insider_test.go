@@ -139,6 +139,7 @@ func deafLink(r io.Reader) *Link {
 	a, b := net.Pipe()
 	_ = b.Close()
 	w := newWire(a, h.clock, &h.buffers)
+	w.known.Store(true)
 	c := h.carrier(&dialled{wire: w, id: NodeID{1}}, "")
 	c.in = bufio.NewReaderSize(r, linkBuffer)
 	return newLink(h, c, linkID{1}, 1, &hello{maxRecord: maxRecord})

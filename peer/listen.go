@@ -67,19 +67,12 @@ func (machine) Listen(addr string) (net.Listener, net.PacketConn, error) {
 	return nil, nil, last
 }
 
-// accept lets connections in, as many at a time as may be in their handshake.
-// More wait in the kernel.
+// accept lets connections in, all that come: which of them have to go again, the
+// door knows.
 func (h *Host) accept() {
-	places := make(chan struct{}, h.cfg.tune.halfOpen)
 	for {
-		select {
-		case places <- struct{}{}:
-		case <-h.ctx.Done():
-			return
-		}
 		c, err := h.tcp.Accept()
 		if err != nil {
-			<-places
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
@@ -91,18 +84,45 @@ func (h *Host) accept() {
 			}
 			continue
 		}
-		if !h.spawn(func() { h.serve(c, func() { <-places }) }) {
+		g := &guest{wire: newWire(c, h.clock, &h.buffers), source: sourceOf(c.RemoteAddr())}
+		if !h.letIn(g) || !h.spawn(func() { h.serve(g) }) {
 			_ = c.Close()
-			<-places
+			h.door.leave(g)
 		}
 	}
 }
 
-// serve takes an accepted connection through its handshake. done gives its
-// place back, and is called once.
-func (h *Host) serve(conn net.Conn, done func()) {
-	l, err := h.admit(conn)
-	done()
+// letIn waits for a place for g; false when it gets none.
+func (h *Host) letIn(g *guest) bool {
+	for {
+		e, out := h.door.enter(g, h.clock.now())
+		if out != nil {
+			_ = out.wire.Close()
+		}
+		if out != nil || e == turnedAway {
+			h.noisy(slog.LevelWarn, "too many connections are in their handshake: one was closed", "from", g.source)
+		}
+		if e != comesLater {
+			return e == comesIn
+		}
+		t := time.NewTimer(silentGrace)
+		select {
+		case <-h.door.freed:
+		case <-t.C:
+		case <-h.ctx.Done():
+		}
+		t.Stop()
+		if h.ctx.Err() != nil {
+			return false
+		}
+	}
+}
+
+// serve takes an accepted connection through its handshake.
+func (h *Host) serve(g *guest) {
+	conn := g.wire.Conn
+	l, err := h.admit(g.wire)
+	h.door.leave(g)
 	if l != nil {
 		h.announce(l)
 		return
@@ -118,7 +138,8 @@ func (h *Host) serve(conn net.Conn, done func()) {
 
 // admit is TLS, and then what the connection is for. It returns the new link if
 // it became one; nil also when a link that was there goes on.
-func (h *Host) admit(conn net.Conn) (*Link, error) {
+func (h *Host) admit(w *wire) (*Link, error) {
+	conn := w.Conn
 	stop := context.AfterFunc(h.ctx, func() { _ = conn.Close() })
 	defer stop()
 	if err := conn.SetDeadline(time.Now().Add(h.cfg.tune.handshake)); err != nil {
@@ -126,7 +147,6 @@ func (h *Host) admit(conn net.Conn) (*Link, error) {
 		return nil, err
 	}
 	t := h.currentTrust()
-	w := newWire(conn, h.clock, &h.buffers)
 	tc := tls.Server(w, t.server)
 	if err := tc.Handshake(); err != nil {
 		if errors.Is(err, ErrKeyMismatch) {
@@ -141,6 +161,7 @@ func (h *Host) admit(conn net.Conn) (*Link, error) {
 		_ = conn.Close()
 		return nil, err
 	}
+	w.known.Store(true)
 	switch {
 	case id == h.id:
 		err = ErrSelf

@@ -305,7 +305,20 @@ func (h *Host) admissible(c *carrier) error {
 	if !h.trust.accepts(c.ca) {
 		return ErrKeyMismatch
 	}
+	if c.entry.link == nil && h.linkCount() >= h.cfg.tune.links {
+		return errManyLinks
+	}
 	return nil
+}
+
+// linkCount is how many links there are. Under h.mu.
+func (h *Host) linkCount() (n int) {
+	for _, nb := range h.neighbours {
+		if nb.link != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // givenUp ends link l if it is the one with this ID, which the peer has given up.

@@ -191,8 +191,8 @@ func TestDiallingStrangers(t *testing.T) {
 	}
 }
 
-// While all places for handshakes are taken others wait; they are let in when
-// there is room, and nobody is refused.
+// While all places for handshakes are taken by those who do not dawdle, others wait;
+// they are let in when there is room, and nobody is refused.
 func TestHalfOpenConnectionsQueue(t *testing.T) {
 	key := GenerateKey()
 	h := testHost(t, key, func(c *Config) { c.tune.halfOpen = 1 })
@@ -201,6 +201,7 @@ func TestHalfOpenConnectionsQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = silent.Close() }()
+	_, _ = silent.Write(append([]byte{22, 3, 1, 0x40, 0}, make([]byte, helloBytes)...)) // most of it is to come
 	// This one would be closed at once if it were accepted.
 	next, err := net.Dial("tcp", h.Addr())
 	if err != nil {
@@ -249,6 +250,36 @@ func TestFiftyNodesBehindOneAddress(t *testing.T) {
 		if err := receive(t, errs); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// One who holds the key can be many nodes: there are no more links than there may be, those that are
+// there go on, and there is room again when one has ended.
+func TestLinksAreBounded(t *testing.T) {
+	key := GenerateKey()
+	links := make(chan *Link, 4)
+	h := testHost(t, key, collect(links), func(c *Config) { c.tune.links = 2 })
+	var mine *Link
+	for range 2 {
+		l := newInsider(t, h, true).dial(h)
+		l.link(h)
+		mine = receive(t, links)
+		drain(t, mine)
+	}
+	more := testHost(t, key)
+	if l, err := more.Link(testCtx(t), h.Addr(), h.ID()); err == nil {
+		drain(t, l)
+		receive(t, l.Done()) // it had the lower ID, and could not know yet
+	}
+	if _, err := h.Link(testCtx(t), more.Addr(), more.ID()); !errors.Is(err, errManyLinks) {
+		t.Errorf("one more: %v", err)
+	}
+	if n := len(h.Links()); n != 2 || mine.Err() != nil {
+		t.Errorf("%d links; %v", n, mine.Err())
+	}
+	_ = mine.Close()
+	if _, err := h.Link(testCtx(t), more.Addr(), more.ID()); err != nil {
+		t.Errorf("when one has ended: %v", err)
 	}
 }
 

@@ -29,6 +29,10 @@ type wire struct {
 
 	in   []byte // owned by the reader
 	r, w int    // in[r:w] has not been handed up
+	got  int    // bytes read before known was set
+
+	spoken atomic.Bool // helloBytes have come
+	known  atomic.Bool // the other side has proved that it holds the key
 
 	waiting atomic.Bool  // a read is waiting for the socket
 	heard   atomic.Int64 // when that read began, or the last one ended
@@ -41,7 +45,7 @@ type wire struct {
 }
 
 func newWire(c net.Conn, clock *clock, pool *bufferPool) *wire {
-	w := &wire{Conn: c, clock: clock, pool: pool, in: make([]byte, wireReadSmall)}
+	w := &wire{Conn: c, clock: clock, pool: pool}
 	w.heard.Store(int64(clock.now()))
 	return w
 }
@@ -49,7 +53,12 @@ func newWire(c net.Conn, clock *clock, pool *bufferPool) *wire {
 // Read is the reader's alone.
 func (w *wire) Read(p []byte) (int, error) {
 	if w.r == w.w {
-		if w.w == len(w.in) && len(w.in) < wireRead {
+		switch known := w.known.Load(); {
+		case w.in == nil:
+			w.in = make([]byte, wireReadSmall)
+		case !known && w.got > handshakeBytes:
+			return 0, errTalkative
+		case known && w.w == len(w.in) && len(w.in) < wireRead:
 			// The last read filled it: there is more than little.
 			w.in = make([]byte, wireRead)
 		}
@@ -71,8 +80,16 @@ func (w *wire) read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
 	w.heard.Store(int64(w.clock.now()))
 	w.waiting.Store(false)
+	if n > 0 && !w.known.Load() {
+		if w.got += n; w.got >= helloBytes {
+			w.spoken.Store(true)
+		}
+	}
 	return n, err
 }
+
+// errTalkative ends a connection before the other side has proved who it is.
+var errTalkative error = protocolErrorf("more than %d bytes before the handshake was done", handshakeBytes)
 
 // silent is for how long a waiting read has heard nothing. While nobody reads,
 // nothing can be said about the peer, and it is 0.
