@@ -40,7 +40,8 @@ type Config struct {
 	// node at its other end is given up. Of the two nodes' times the smaller one
 	// counts, and one of them waits 5 s longer. Zero: 30 s.
 	ResumeTimeout time.Duration
-	// Logger takes what a person might want to know. Nil: slog.Default().
+	// Logger takes what a person might want to know, at most 20 lines with the same
+	// text a second. Nil: slog.Default().
 	Logger *slog.Logger
 
 	network peer.Network // for tests; nil: the machine's
@@ -70,6 +71,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	c.Logger = calmLogger(c.Logger)
 	for _, s := range c.Seeds {
 		if err := checkAddr(s); err != nil {
 			return c, bad("Seeds", fmt.Sprintf("%q is not host:port, such as 10.0.0.1:7946", s), err)

@@ -71,6 +71,7 @@ func newHub(cfg peer.Config, changed func(), before func(*chanref.Table) error) 
 	if err := supported(); err != nil {
 		return nil, err
 	}
+	cfg.Logger = calmLogger(cfg.Logger)
 	h := &hub{
 		log:      cfg.Logger,
 		sessions: make(map[peer.NodeID]*remote),

@@ -106,7 +106,7 @@ func newAnyEnds(t *chanref.Table, buffer int, keepOpen bool) (*anyEnds, error) {
 		return nil, err
 	}
 	e := &anyEnds{send: make(chan any, seedSendBuffer), receive: make(chan any, buffer)}
-	log := slog.Default()
+	log := calmLogger(slog.Default())
 	e.source = chanref.NewSource(t, e.send, w, chanref.SourceConfig{ID: newID(), Name: listenName, Ahead: true, Logger: log})
 	e.sink = chanref.NewSink(t, e.receive, w, chanref.SinkConfig{ID: newID(), Name: listenName, KeepOpen: keepOpen, Logger: log})
 	return e, nil
