@@ -36,6 +36,7 @@ var layers = map[string]layer{
 	"examples/chat":    {ours: []string{"."}, why: "an example uses what users can use"},
 	"examples/sieve":   {ours: []string{"."}, why: "an example uses what users can use"},
 	"test/faultproxy":  {why: "faultproxy knows sockets and bytes, and nothing else of ours"},
+	"test/hostile":     {ours: []string{".", "codec", "peer"}, why: "an attacker has a link, and says on it what it likes"},
 	"test/memnet":      {why: "memnet is a network; what uses it is above it"},
 }
 

@@ -31,7 +31,7 @@ const (
 
 	// maxLinks is how many links a host may have, whoever made them: one who holds the
 	// key can be many nodes.
-	maxLinks = 8192
+	maxLinks = 4096
 
 	// maxBroken bounds how many broken links a host waits for; more end at once. A
 	// mesh has no more members, but one who holds the key can be many nodes, and
