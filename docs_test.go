@@ -1,6 +1,9 @@
 package netchan_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -92,6 +95,48 @@ func TestReadmeReply(t *testing.T) {
 		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "//") && !strings.Contains(example, "\t"+line+"\n") && line != "" {
 			t.Errorf("the README shows %q, the example has no such line", line)
 		}
+	}
+}
+
+// Each limit that docs/limits.md names is a constant of that name, and each package's.
+func TestLimitsAreThere(t *testing.T) {
+	text, err := os.ReadFile("docs/limits.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	constants := make(map[string]bool)
+	folders := map[string]string{"netchan": ".", "peer": "peer", "mux": "mux", "chanref": "chanref", "mesh": "mesh", "codec": "codec"}
+	for name, folder := range folders {
+		files, _ := filepath.Glob(filepath.Join(folder, "*.go"))
+		for _, f := range files {
+			if strings.HasSuffix(f, "_test.go") {
+				continue
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), f, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range file.Decls {
+				g, ok := d.(*ast.GenDecl)
+				if !ok || g.Tok != token.CONST {
+					continue
+				}
+				for _, spec := range g.Specs {
+					for _, c := range spec.(*ast.ValueSpec).Names {
+						constants[name+": "+c.Name] = true
+					}
+				}
+			}
+		}
+	}
+	all := regexp.MustCompile("`([a-z]+: \\w+)`").FindAllStringSubmatch(string(text), -1)
+	for _, m := range all {
+		if !constants[m[1]] {
+			t.Errorf("there is no constant %s", m[1])
+		}
+	}
+	if len(all) < 50 {
+		t.Errorf("only %d limits are named: is the pattern still right?", len(all))
 	}
 }
 
