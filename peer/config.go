@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -64,6 +65,18 @@ type Config struct {
 	// under it, or under one of AcceptKeys, are let in.
 	Key        Key
 	AcceptKeys []Key
+
+	// TLS, if not nil, has the certificates that are shown, and says which are
+	// accepted, instead of those issued under Key. Peers must hold the key all the
+	// same, and bring such a certificate too. Of its fields these count as in
+	// crypto/tls, on both sides: Certificates, GetCertificate, GetClientCertificate,
+	// RootCAs and ClientCAs (one stands for both where the other is nil),
+	// InsecureSkipVerify with VerifyPeerCertificate or VerifyConnection, Time, and what
+	// is about ciphers. The name that was dialled is not looked at, since addresses are
+	// what a peer says of itself; ServerName, where it is set, must be one of those of
+	// every peer that is dialled. A certificate of the peer is always required, TLS is
+	// 1.3, and the protocols agreed on are those of this package.
+	TLS *tls.Config
 
 	// ResumeTimeout is how long a broken link may take to come back before it
 	// ends. Of the two nodes' times the smaller one counts; the node with the

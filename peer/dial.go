@@ -194,10 +194,10 @@ func (h *Host) other(ctx context.Context, id NodeID) (*Link, error) {
 
 // dialled is a connection on which TLS is done.
 type dialled struct {
-	wire *wire
-	tls  *tls.Conn
-	id   NodeID
-	ca   caKey
+	wire  *wire
+	tls   *tls.Conn
+	trust *trust
+	proven
 }
 
 // is checks who answered.
@@ -229,13 +229,13 @@ func (h *Host) dial(ctx context.Context, addr, alpn string) (*dialled, error) {
 		cfg = t.gossip
 	}
 	w := newWire(conn, h.clock, &h.buffers)
-	d := &dialled{wire: w, tls: tls.Client(w, cfg)}
+	d := &dialled{wire: w, tls: tls.Client(w, cfg), trust: t}
 	err = conn.SetDeadline(time.Now().Add(limit))
 	if err == nil {
 		err = d.tls.Handshake()
 	}
 	if err == nil {
-		d.id, d.ca, err = t.verify(d.tls.ConnectionState())
+		d.proven, err = t.identify(d.tls, true)
 	}
 	if err == nil && d.tls.ConnectionState().NegotiatedProtocol != alpn {
 		err = protocolErrorf("the other side does not speak %s", alpn)
@@ -245,7 +245,7 @@ func (h *Host) dial(ctx context.Context, addr, alpn string) (*dialled, error) {
 		return d, nil
 	}
 	_ = conn.Close()
-	if err = h.reason(ctx, mismatch(err)); errors.Is(err, ErrClosed) || ctx.Err() != nil {
+	if err = h.reason(ctx, t.refusal(err)); errors.Is(err, ErrClosed) || ctx.Err() != nil {
 		return nil, err
 	}
 	return nil, &HandshakeError{Addr: addr, Err: err}

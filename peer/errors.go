@@ -14,6 +14,12 @@ var (
 	// of the two refused.
 	ErrKeyMismatch = errors.New("peer: cluster keys do not match")
 
+	// ErrCertificate is matched by the error of a connection that was refused
+	// because of a certificate, where these are the user's (Config.TLS), whichever of
+	// the two sides refused. Where it was this one the error wraps why: one of
+	// crypto/x509, or of Config.TLS's functions.
+	ErrCertificate = errors.New("peer: certificate not accepted")
+
 	// ErrSelf is returned when the address dialled turns out to be our own.
 	ErrSelf = errors.New("peer: this address is our own")
 
@@ -34,6 +40,10 @@ var (
 	// errStale is the outcome of a handshake whose connection is not needed:
 	// another one makes, or has made, the link.
 	errStale = errors.New("peer: another connection makes the link")
+
+	// errIdentity ends a link whose node shows a certificate with another identity
+	// than that which the link was made with.
+	errIdentity = errors.New("the node has shown a certificate of another identity: a new link is made with that")
 )
 
 // WrongNodeError is returned when another node than the wanted one answers at

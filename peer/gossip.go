@@ -36,7 +36,7 @@ func (h *Host) welcomed(ctx context.Context, d *dialled) error {
 	defer stop()
 	var b [1]byte
 	if _, err := io.ReadFull(d.tls, b[:]); err != nil {
-		return h.reason(ctx, mismatch(err))
+		return h.reason(ctx, d.trust.refusal(err))
 	}
 	if b[0] != welcome {
 		return protocolErrorf("gossip connection begins with %x", b)

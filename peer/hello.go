@@ -147,6 +147,10 @@ func checkText(s string) error {
 	if len(s) > maxName {
 		return fmt.Errorf("%d bytes, at most %d are allowed", len(s), maxName)
 	}
+	return checkPrintable(s)
+}
+
+func checkPrintable(s string) error {
 	if !utf8.ValidString(s) {
 		return fmt.Errorf("%q is not UTF-8", s)
 	}

@@ -20,6 +20,7 @@ type Host struct {
 	noise  limiter // on warnings that strangers can cause
 	murmur limiter // and on what they can cause to be said at debug level
 	node   ed25519.PrivateKey
+	certs  *certs // the user's; nil: they are issued under the cluster key
 	id     NodeID
 	clock  *clock
 
@@ -68,7 +69,13 @@ func NewHost(cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("peer: can't make a node key: %w", err)
 	}
-	t, err := newTrust(node, cfg.Key, cfg.AcceptKeys)
+	var own *certs
+	if cfg.TLS != nil {
+		if own, err = newCerts(cfg.TLS); err != nil {
+			return nil, err
+		}
+	}
+	t, err := newTrust(node, cfg.Key, cfg.AcceptKeys, own)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +83,7 @@ func NewHost(cfg Config) (*Host, error) {
 		cfg:        cfg,
 		log:        cfg.Logger,
 		node:       node,
+		certs:      own,
 		id:         nodeIDOf(pub),
 		clock:      newClock(),
 		gossip:     make(chan net.Conn),
@@ -157,7 +165,7 @@ func (h *Host) Links() []*Link {
 // by now, and end if not. To change the key of a cluster: accept the new one
 // everywhere, use it everywhere, drop the old one everywhere.
 func (h *Host) SetKeys(key Key, accept ...Key) error {
-	t, err := newTrust(h.node, key, accept)
+	t, err := newTrust(h.node, key, accept, h.certs)
 	if err != nil {
 		return err
 	}
@@ -175,7 +183,7 @@ func (h *Host) SetKeys(key Key, accept ...Key) error {
 		return ErrClosed
 	}
 	for _, l := range links {
-		if c := l.current(); c != nil && !t.accepts(c.ca) {
+		if c := l.current(); c != nil && !t.accepts(c.who.ca) {
 			l.broke(c, errDropped)
 		}
 	}
@@ -259,7 +267,7 @@ func (h *Host) reason(ctx context.Context, err error) error {
 	if h.ctx.Err() != nil {
 		return ErrClosed
 	}
-	if cerr := ctx.Err(); cerr != nil && !errors.Is(err, ErrKeyMismatch) {
+	if cerr := ctx.Err(); cerr != nil && !refused(err) {
 		return cerr
 	}
 	return err

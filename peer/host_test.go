@@ -217,10 +217,10 @@ func TestSetKeys(t *testing.T) {
 	if err := lost.Err(); !errors.Is(err, ErrPeerLost) || !errors.Is(err, ErrKeyMismatch) {
 		t.Errorf("a node that has only the old key: %v", err)
 	}
-	next1, _ := newTrust(a.node, next, nil)
+	next1, _ := newTrust(a.node, next, nil, nil)
 	until(t, func() bool {
 		c, d := l.current(), back.current()
-		return c != nil && d != nil && next1.accepts(c.ca) && next1.accepts(d.ca)
+		return c != nil && d != nil && next1.accepts(c.who.ca) && next1.accepts(d.who.ca)
 	})
 	if l.Err() != nil || back.Err() != nil || l.Stats().Breaks == 0 {
 		t.Errorf("%v, %v, %+v", l.Err(), back.Err(), l.Stats())
@@ -261,7 +261,7 @@ func TestSetKeysWhileResuming(t *testing.T) {
 	in := newInsider(t, h, false)
 	in.dial(h).link(h, func(h *hello) { h.resume = time.Minute })
 	mine := receive(t, links)
-	ca := mine.current().ca
+	ca := mine.current().who.ca
 	if _, err := mine.detach(99); err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +271,7 @@ func TestSetKeysWhileResuming(t *testing.T) {
 	a, b := net.Pipe()
 	defer b.Close()                      //nolint:errcheck // a test's
 	w := newWire(a, h.clock, &h.buffers) // on which nothing ever goes through
-	next := h.carrier(&dialled{wire: w, tls: tls.Client(w, h.trust.links), id: in.id, ca: ca}, "")
+	next := h.carrier(&dialled{wire: w, tls: tls.Client(w, h.trust.links), trust: h.trust, proven: proven{id: in.id, ca: ca}}, "")
 	if err := mine.attach(next, 99, 0); err != nil {
 		t.Fatal(err)
 	}

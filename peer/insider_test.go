@@ -34,7 +34,7 @@ func newInsider(t testing.TB, h *Host, lower bool) *insider {
 		if (in.id.Compare(h.id) < 0) != lower {
 			continue
 		}
-		if in.trust, err = newTrust(node, h.cfg.Key, nil); err != nil {
+		if in.trust, err = newTrust(node, h.cfg.Key, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		return in
@@ -140,7 +140,7 @@ func deafLink(r io.Reader) *Link {
 	_ = b.Close()
 	w := newWire(a, h.clock, &h.buffers)
 	w.known.Store(true)
-	c := h.carrier(&dialled{wire: w, id: NodeID{1}}, "")
+	c := h.carrier(&dialled{wire: w, trust: new(trust), proven: proven{id: NodeID{1}}}, "")
 	c.in = bufio.NewReaderSize(r, linkBuffer)
 	return newLink(h, c, linkID{1}, 1, &hello{maxRecord: maxRecord})
 }

@@ -67,12 +67,15 @@ type Link struct {
 	err      error              // why the link has ended; nil: it lives
 }
 
-// Info is who is at the other end of a link. ID is proved; Name and Addr are
-// what the peer says, Addr empty if it can't be dialled.
+// Info is who is at the other end of a link. ID and Identity are proved; Name and
+// Addr are what the peer says, Addr empty if it can't be dialled. Identity is that of
+// its certificate (Config.TLS): the SPIFFE ID, else the first DNS name, else the
+// subject's common name; it is empty where certificates are issued under the key.
 type Info struct {
-	ID   NodeID
-	Name string
-	Addr string
+	ID       NodeID
+	Name     string
+	Addr     string
+	Identity string
 }
 
 // LinkStats counts a link's bytes, without records' headers and TLS.
@@ -91,7 +94,7 @@ func newLink(h *Host, c *carrier, id linkID, number uint64, peer *hello) *Link {
 	l := &Link{
 		host:   h,
 		entry:  c.entry,
-		info:   Info{ID: c.peer, Name: peer.name, Addr: peer.addr},
+		info:   Info{ID: c.peer, Name: peer.name, Addr: peer.addr, Identity: c.who.identity},
 		lower:  c.entry.slot.lower,
 		id:     id,
 		addr:   c.dialled,

@@ -129,7 +129,7 @@ func (h *Host) serve(g *guest) {
 	}
 	if err != nil && h.ctx.Err() == nil {
 		level := slog.LevelDebug
-		if errors.Is(err, ErrKeyMismatch) {
+		if refused(err) {
 			level = slog.LevelWarn
 		}
 		h.noisy(level, "connection turned away", "from", conn.RemoteAddr(), "err", err)
@@ -149,31 +149,34 @@ func (h *Host) admit(w *wire) (*Link, error) {
 	t := h.currentTrust()
 	tc := tls.Server(w, t.server)
 	if err := tc.Handshake(); err != nil {
-		if errors.Is(err, ErrKeyMismatch) {
+		if refused(err) {
 			linger(conn)
 		}
 		_ = conn.Close()
-		return nil, mismatch(err)
+		return nil, t.refusal(err)
 	}
-	cs := tc.ConnectionState()
-	id, ca, err := t.verify(cs)
+	protocol := tc.ConnectionState().NegotiatedProtocol
+	who, err := t.identify(tc, false)
 	if err != nil {
+		if refused(err) {
+			linger(conn)
+		}
 		_ = conn.Close()
-		return nil, err
+		return nil, t.refusal(err)
 	}
 	w.known.Store(true)
 	switch {
-	case id == h.id:
+	case who.id == h.id:
 		err = ErrSelf
-	case cs.NegotiatedProtocol == alpnLink:
+	case protocol == alpnLink:
 		var l *Link
-		if l, err = h.meet(h.carrier(&dialled{wire: w, tls: tc, id: id, ca: ca}, "")); err == nil {
+		if l, err = h.meet(h.carrier(&dialled{wire: w, tls: tc, trust: t, proven: who}, "")); err == nil {
 			return l, nil
 		}
 		if errors.Is(err, errStale) || errors.Is(err, io.EOF) {
 			err = nil // not needed, or given up by who dialled: nothing to tell
 		}
-	case cs.NegotiatedProtocol == alpnGossip:
+	case protocol == alpnGossip:
 		if err = h.handOver(tc); err == nil {
 			return nil, nil
 		}

@@ -13,7 +13,8 @@ const linkBuffer = 16 << 10
 type carrier struct {
 	num     uint64
 	peer    NodeID
-	ca      caKey
+	who     proven
+	trust   *trust
 	dialled string // the address, if we dialled it
 	entry   *neighbour
 	wire    *wire
@@ -60,7 +61,8 @@ func (h *Host) carrier(d *dialled, addr string) *carrier {
 	return &carrier{
 		num:     h.carriers,
 		peer:    d.id,
-		ca:      d.ca,
+		who:     d.proven,
+		trust:   d.trust,
 		dialled: addr,
 		entry:   n,
 		wire:    d.wire,
@@ -114,7 +116,7 @@ func (h *Host) exchange(c *carrier) (*hello, error) {
 	if err != nil {
 		// What was read is a better reason than that writing failed: it may be
 		// the refusal of our certificate.
-		return nil, mismatch(err)
+		return nil, c.trust.refusal(err)
 	}
 	return peer, serr
 }
@@ -236,7 +238,7 @@ func (h *Host) obey(c *carrier, peer *hello) (made *Link, err error) {
 	for again := false; ; again = true {
 		a, err := readAnswer(c.in)
 		if err != nil {
-			return nil, mismatch(err)
+			return nil, c.trust.refusal(err)
 		}
 		switch {
 		case a.kind == answerStale:
@@ -302,7 +304,7 @@ func (h *Host) admissible(c *carrier) error {
 	if h.closed {
 		return ErrClosed
 	}
-	if !h.trust.accepts(c.ca) {
+	if !h.trust.accepts(c.who.ca) {
 		return ErrKeyMismatch
 	}
 	if c.entry.link == nil && h.linkCount() >= h.cfg.tune.links {

@@ -186,7 +186,7 @@ func TestLeave(t *testing.T) {
 // A member that begins one handshake after the other does not keep a host from leaving.
 func TestLeaveAmongHandshakes(t *testing.T) {
 	h := testHost(t, GenerateKey(), shortHandshake)
-	h.carrier(&dialled{id: NodeID{1}}, "") // there is always one
+	h.carrier(&dialled{proven: proven{id: NodeID{1}}}, "") // there is always one
 	left := make(chan struct{})
 	go func() { h.Leave(context.Background()); close(left) }()
 	receive(t, left)

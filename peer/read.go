@@ -66,7 +66,7 @@ func (l *Link) failed(c *carrier, err error) {
 	case errors.As(err, &broken):
 		l.end(lost(l.info, err))
 	default:
-		l.broke(c, mismatch(err))
+		l.broke(c, c.trust.refusal(err))
 	}
 }
 

@@ -64,7 +64,7 @@ func TestStrangersAreRefused(t *testing.T) {
 // nothing but the refusal.
 func TestTLSStrangers(t *testing.T) {
 	h := testHost(t, GenerateKey(), shortHandshake)
-	other, err := newTrust(testHost(t, GenerateKey()).node, GenerateKey(), nil)
+	other, err := newTrust(testHost(t, GenerateKey()).node, GenerateKey(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

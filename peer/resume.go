@@ -130,7 +130,11 @@ func (l *Link) attach(c *carrier, number, received uint64) error {
 		l.mu.Unlock()
 		return errStale
 	}
-	if err := l.out.ack(received); err != nil {
+	err := l.out.ack(received)
+	if c.who.identity != l.info.Identity {
+		err = errIdentity // what the layers above have let it do was for another one
+	}
+	if err != nil {
 		l.mu.Unlock()
 		l.end(lost(l.info, err))
 		return err
@@ -148,7 +152,7 @@ func (l *Link) attach(c *carrier, number, received uint64) error {
 	lift()
 	l.host.cfg.OnBreak(l)
 	l.host.log.Log(l.host.ctx, level, "link is back", "node", l.info.ID, "name", l.info.Name, "addr", l.addr, "after", away.Round(time.Millisecond), "resentBytes", resent)
-	if !l.host.currentTrust().accepts(c.ca) { // SetKeys has come between, and not seen c
+	if !l.host.currentTrust().accepts(c.who.ca) { // SetKeys has come between, and not seen c
 		l.broke(c, errDropped)
 	}
 	return nil

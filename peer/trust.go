@@ -35,21 +35,30 @@ type trust struct {
 	links  *tls.Config // dialling, for links
 	gossip *tls.Config // dialling, for gossip
 	cas    []caKey
+
+	own       *certs // the user's; nil: certificates are issued under the key
+	node      ed25519.PrivateKey
+	authority ed25519.PrivateKey // of the key
 }
 
-// newTrust issues node's certificate under key and accepts those issued under
-// key or one of accept.
-func newTrust(node ed25519.PrivateKey, key Key, accept []Key) (*trust, error) {
+// newTrust accepts who holds key or one of accept. Without own it issues node's
+// certificate under key, and accepts those issued under one of these.
+func newTrust(node ed25519.PrivateKey, key Key, accept []Key, own *certs) (*trust, error) {
 	if key.IsZero() {
 		return nil, errors.New("peer: a key is needed: GenerateKey, ParseKey or DefaultKey")
 	}
 	authority := authorityOf(key)
-	t := &trust{cas: []caKey{caKey(authority.Public().(ed25519.PublicKey))}}
+	t := &trust{own: own, node: node, authority: authority, cas: []caKey{caKey(authority.Public().(ed25519.PublicKey))}}
 	for i, k := range accept {
 		if k.IsZero() {
 			return nil, fmt.Errorf("peer: accepted key %d is no key", i)
 		}
 		t.cas = append(t.cas, caKey(authorityOf(k).Public().(ed25519.PublicKey)))
+	}
+	if own != nil {
+		t.server = own.config(false, alpnLink, alpnGossip)
+		t.links, t.gossip = own.config(true, alpnLink), own.config(true, alpnGossip)
+		return t, nil
 	}
 	cert, err := issue(authority, node)
 	if err != nil {
@@ -135,19 +144,27 @@ func issue(authority, node ed25519.PrivateKey) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: node}, nil
 }
 
-// mismatch makes the other side's refusal of our certificate an error that
-// matches ErrKeyMismatch. In TLS 1.3 a client learns of it only with its first
-// read after the handshake. Other errors come back as they are.
-func mismatch(err error) error {
+// refusal makes the other side's refusal of our certificate an error that matches
+// ErrKeyMismatch, or ErrCertificate where that is the user's. In TLS 1.3 a client
+// learns of it only with its first read after the handshake. Other errors come back
+// as they are.
+func (t *trust) refusal(err error) error {
 	var op *net.OpError
-	if err == nil || errors.Is(err, ErrKeyMismatch) || !errors.As(err, &op) || op.Op != "remote error" {
+	if err == nil || refused(err) || !errors.As(err, &op) || op.Op != "remote error" {
 		return err
 	}
+	is := ErrKeyMismatch
+	if t.own != nil {
+		is = ErrCertificate
+	}
 	// crypto/tls does not export the type of a received alert.
-	for _, alert := range []string{"bad certificate", "unknown certificate authority", "certificate required"} {
+	for _, alert := range []string{"bad certificate", "unknown certificate authority", "certificate required", "expired certificate", "unknown certificate"} {
 		if strings.Contains(op.Err.Error(), alert) {
-			return fmt.Errorf("%w: the other side refused our certificate (%w)", ErrKeyMismatch, err)
+			return fmt.Errorf("%w: the other side refused ours (%w)", is, err)
 		}
 	}
 	return err
 }
+
+// refused reports whether one of the two sides does not let the other one in.
+func refused(err error) bool { return errors.Is(err, ErrKeyMismatch) || errors.Is(err, ErrCertificate) }

@@ -119,7 +119,7 @@ func (l *Link) writeOut(n int, c *carrier) {
 	}
 	l.mu.Unlock()
 	if err != nil {
-		l.broke(c, mismatch(err))
+		l.broke(c, c.trust.refusal(err))
 	}
 }
 
