@@ -253,19 +253,23 @@ func TestCertificatesRotate(t *testing.T) {
 		c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current() }
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return current() }
 	}))
-	b, pb := proxied(t, key, ca.config(ca.issue(spiffeB)), collect(links))
-	near, far := joined(t, a, b, links)
+	b := testHost(t, key, ca.config(ca.issue(spiffeB)), collect(links))
+	near, err := a.Link(testCtx(t), b.Addr(), b.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	far := receive(t, links)
 	drain(t, near)
 	drain(t, far)
-	serial := func() string { return far.current().tls.ConnectionState().PeerCertificates[0].SerialNumber.String() }
-	first := serial()
+	serial := func(c *carrier) string { return c.tls.ConnectionState().PeerCertificates[0].SerialNumber.String() }
+	first := serial(far.current())
 	next := func(c tls.Certificate) {
 		<-shown
 		shown <- c
-		pb.Cut()
+		_ = far.current().wire.Close() // either side may dial then
 	}
 	next(ca.issue(spiffeA))
-	until(t, func() bool { return far.current() != nil && serial() != first })
+	until(t, func() bool { c := far.current(); return c != nil && serial(c) != first && !near.Broken() })
 	if near.Err() != nil || far.Err() != nil {
 		t.Fatalf("%v, %v", near.Err(), far.Err())
 	}

@@ -77,6 +77,16 @@ func (e *HandshakeError) Timeout() bool { return isTimeout(e.Err) }
 // Temporary is there so that HandshakeError is a net.Error; it equals Timeout.
 func (e *HandshakeError) Temporary() bool { return e.Timeout() }
 
+// VersionError says that the other side speaks another version of the protocol.
+// Both sides are told so.
+type VersionError struct {
+	Ours, Theirs uint16
+}
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("peer: the other side speaks version %d of the protocol, this one %d", e.Theirs, e.Ours)
+}
+
 // ResumeError ends a link that was broken for longer than it may be.
 type ResumeError struct {
 	Waited time.Duration // since the connection broke

@@ -85,7 +85,7 @@ func readHello(r io.Reader) (hello, error) {
 		return hello{}, protocolErrorf("HELLO starts with %x", head[:len(helloMagic)])
 	}
 	n := int(binary.BigEndian.Uint16(head[len(helloMagic):]))
-	if n < helloFixed+2 || n > maxHello-helloHead {
+	if n < 2 || n > maxHello-helloHead {
 		return hello{}, protocolErrorf("HELLO of %d bytes", n)
 	}
 	body := buf[helloHead : helloHead+n]
@@ -101,11 +101,14 @@ func readHello(r io.Reader) (hello, error) {
 // parseHello reads the part of a HELLO that its length counts.
 func parseHello(b []byte) (hello, error) {
 	var h hello
+	// The version first: what follows it may have another form.
+	if len(b) >= 2 {
+		if v := binary.BigEndian.Uint16(b); v != helloVersion {
+			return h, &VersionError{Ours: helloVersion, Theirs: v}
+		}
+	}
 	if len(b) < helloFixed+2 || len(b) > maxHello-helloHead {
 		return h, protocolErrorf("HELLO of %d bytes", len(b))
-	}
-	if v := binary.BigEndian.Uint16(b); v != helloVersion {
-		return h, protocolErrorf("protocol version %d, we speak %d", v, helloVersion)
 	}
 	b = b[2:]
 	h.features, b = takeUint64(b)

@@ -32,6 +32,7 @@ type Host struct {
 	segments segmentPool
 	buffers  bufferPool
 	broken   atomic.Int64 // links that are waited for
+	refused  atomic.Uint64
 
 	ctx    context.Context // ends when the host closes
 	cancel context.CancelFunc
@@ -128,6 +129,16 @@ func (h *Host) SetAdvertise(addr string) {
 	defer h.mu.Unlock()
 	h.advertise = addr
 }
+
+// HostStats counts what is about no link.
+type HostStats struct {
+	// Refused connections came, and were turned away: without the key or a
+	// certificate, with another version of the protocol, or with something else.
+	Refused uint64
+}
+
+// Stats returns the host's counters so far.
+func (h *Host) Stats() HostStats { return HostStats{Refused: h.refused.Load()} }
 
 // Packets is the UDP socket on the listener's port, for gossip; nil if the host
 // only dials. Close closes it.

@@ -128,8 +128,9 @@ func (h *Host) serve(g *guest) {
 		return
 	}
 	if err != nil && h.ctx.Err() == nil {
+		h.refused.Add(1)
 		level := slog.LevelDebug
-		if refused(err) {
+		if other := (*VersionError)(nil); refused(err) || errors.As(err, &other) {
 			level = slog.LevelWarn
 		}
 		h.noisy(level, "connection turned away", "from", conn.RemoteAddr(), "err", err)
