@@ -1,6 +1,7 @@
 package netchan
 
 import (
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -36,6 +37,23 @@ type Config struct {
 	Key Key
 	// AcceptKeys are accepted beside Key, while a key is being changed.
 	AcceptKeys []Key
+	// TLS, if not nil, has the certificates that nodes show each other, those of a
+	// company's authority or of SPIFFE, instead of ones that are issued under Key. A
+	// node needs both then: the Key, which also encrypts the gossip's packets, and a
+	// certificate that the others accept. What it is for is the node's
+	// Member.Identity, for Authorize. It must not be changed after Join; certificates
+	// change at run time through its functions.
+	//
+	// Needed are Certificates, or GetCertificate and GetClientCertificate, since every
+	// node dials and is dialled; and RootCAs or ClientCAs (one stands for both), or
+	// InsecureSkipVerify with VerifyPeerCertificate or VerifyConnection that look for
+	// themselves. VerifyPeerCertificate and VerifyConnection are called in any case. The
+	// address that was dialled is not compared with the certificate, for addresses are
+	// only what nodes say; with ServerName, every node that is dialled must be for that
+	// name. TLS 1.3, a certificate of both sides, and netchan's protocols are required
+	// whatever it says. A restarted node is a new one, though it shows the same
+	// certificate.
+	TLS *tls.Config
 	// ResumeTimeout is how long a broken link may take to come back before the
 	// node at its other end is given up. Of the two nodes' times the smaller one
 	// counts, and one of them waits 5 s longer. Zero: 30 s.
@@ -64,6 +82,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if len(c.Name) > maxNodeName {
 		return c, bad("Name", fmt.Sprintf("has %d bytes, at most %d are allowed", len(c.Name), maxNodeName), nil)
+	}
+	if c.TLS != nil {
+		if err := peer.CheckTLS(c.TLS); err != nil {
+			return c, bad("TLS", err.Error(), err)
+		}
 	}
 	if c.ResumeTimeout < 0 {
 		return c, bad("ResumeTimeout", "is negative; 0 stands for 30 s", nil)

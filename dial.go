@@ -150,8 +150,8 @@ func (d *dialer) givenUp(ctx context.Context) error {
 
 // hopeless says whether no later attempt will go better.
 func hopeless(err error) bool {
-	dns := (*net.DNSError)(nil)
-	return errors.Is(err, ErrKeyMismatch) || errors.Is(err, peer.ErrSelf) || errors.As(err, &dns) && dns.IsNotFound
+	dns, version := (*net.DNSError)(nil), (*VersionError)(nil)
+	return errors.Is(err, ErrKeyMismatch) || errors.As(err, &version) || errors.Is(err, peer.ErrSelf) || errors.As(err, &dns) && dns.IsNotFound
 }
 
 // meet connects the ends over s, and waits until the listener has accepted.

@@ -19,6 +19,9 @@ var (
 	ErrClosed = chanref.ErrClosed
 	// ErrKeyMismatch: the other side does not have our cluster key.
 	ErrKeyMismatch = peer.ErrKeyMismatch
+	// ErrCertificate: one of the two sides does not take the other's certificate
+	// (Config.TLS). Where it was this one, the error wraps why.
+	ErrCertificate = peer.ErrCertificate
 	// ErrPeerLost: the other node is gone, or was away for too long.
 	ErrPeerLost = peer.ErrPeerLost
 	// ErrTypeMismatch: the two ends of a channel have types that don't fit.
@@ -52,6 +55,9 @@ func (e *ArgumentError) Error() string {
 }
 
 func (e *ArgumentError) Unwrap() error { return e.Err }
+
+// A VersionError says that another node speaks another version of the protocol.
+type VersionError = peer.VersionError
 
 // A Reason is what values wait for.
 type Reason uint8

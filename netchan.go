@@ -22,11 +22,19 @@ import (
 // it. A restarted process is another node.
 type NodeID = peer.NodeID
 
-// A Member is a node as the others know it. Members are comparable.
+// A Member is a node as the others know it. Members are comparable; who a node is says
+// its ID alone.
+//
+// Identity is what the node has proved to this one, over a link, by its certificate
+// (Config.TLS): the SPIFFE ID, else the first DNS name, else the subject's common name.
+// It is set where a link tells of the Member: for Config.Authorize, in LinkStats and in
+// PeerLostError. It is empty where only gossip does, and where there are no
+// certificates but those issued under the Key: who holds that can claim any Name.
 type Member struct {
-	ID   NodeID
-	Name string // for people
-	Addr string // "host:port"
+	ID       NodeID
+	Name     string // for people; whoever is a member can claim it
+	Addr     string // "host:port"
+	Identity string // verified; may be empty
 }
 
 // A Node is one process's membership of a mesh. Make it with Join. Its methods
@@ -58,7 +66,7 @@ type Node struct {
 // asked to reach this node back, and Join fails when it can't.
 //
 // What can't heal is returned at once: a Config that makes no sense, and
-// ErrKeyMismatch when no seed takes the key. After an error nothing is left.
+// ErrKeyMismatch or ErrCertificate when no seed takes the key or the certificate. After an error nothing is left.
 func Join(ctx context.Context, cfg Config) (*Node, error) {
 	if err := checkContext(ctx, "Join"); err != nil {
 		return nil, err
@@ -76,7 +84,7 @@ func Join(ctx context.Context, cfg Config) (*Node, error) {
 	var gossip atomic.Pointer[mesh.Mesh] // a peer may come, and die, before there is one
 	n.hub, err = newHub(peer.Config{
 		Listen: cfg.Listen, Advertise: cfg.Advertise, Name: cfg.Name, Key: cfg.Key, AcceptKeys: cfg.AcceptKeys,
-		ResumeTimeout: cfg.ResumeTimeout, Logger: cfg.Logger, Network: cfg.network,
+		TLS: cfg.TLS, ResumeTimeout: cfg.ResumeTimeout, Logger: cfg.Logger, Network: cfg.network,
 		Dead: func(id NodeID) bool { // asked when nobody answers where it was
 			m := gossip.Load()
 			if m == nil {
@@ -99,7 +107,7 @@ func Join(ctx context.Context, cfg Config) (*Node, error) {
 	n.mesh, err = mesh.New(mesh.Config{
 		ID: mesh.ID(n.self.ID), Name: cfg.Name, Addr: addr, Seeds: cfg.Seeds,
 		Keys: gossipKeys(cfg.Key, cfg.AcceptKeys), Network: gossipNetwork{n.hub.host}, Logger: cfg.Logger,
-		Fatal: func(err error) bool { return errors.Is(err, ErrKeyMismatch) },
+		Fatal: func(err error) bool { return errors.Is(err, ErrKeyMismatch) || errors.Is(err, ErrCertificate) },
 	})
 	if err != nil {
 		n.hub.close(ErrClosed)

@@ -15,6 +15,7 @@ type Stats struct {
 	Senders   []SenderStats   // open ones, by channel
 	Receivers []ReceiverStats // open ones, by channel
 	Refs      RefStats        // of channels in values
+	Refused   uint64          // connections that came and were turned away: without the key or a certificate, of another version, of strangers
 }
 
 // LinkStats are the counters of the link with one node. Bytes are those of the
@@ -94,6 +95,7 @@ func (n *Node) Stats() Stats {
 	for _, l := range n.hub.host.Links() {
 		st.Links = append(st.Links, linkStats(l.Remote(), l.Stats()))
 	}
+	st.Refused = n.hub.host.Stats().Refused
 	st.Refs = RefStats(n.hub.table.RefStats())
 	n.mu.Lock()
 	for _, e := range n.ends {

@@ -13,8 +13,15 @@ import (
 // those of a company's authority, or of SPIFFE. It is immutable.
 type certs struct{ user *tls.Config }
 
-// newCerts says what is missing in cfg, or would let in everybody.
 func newCerts(cfg *tls.Config) (*certs, error) {
+	if err := CheckTLS(cfg); err != nil {
+		return nil, fmt.Errorf("peer: Config.TLS: %w", err)
+	}
+	return &certs{cfg.Clone()}, nil
+}
+
+// CheckTLS says what is missing for a Config.TLS, or would let in everybody.
+func CheckTLS(cfg *tls.Config) error {
 	var problem string
 	verifies := cfg.VerifyPeerCertificate != nil || cfg.VerifyConnection != nil
 	switch {
@@ -31,9 +38,9 @@ func newCerts(cfg *tls.Config) (*certs, error) {
 	case !cfg.InsecureSkipVerify && cfg.RootCAs == nil && cfg.ClientCAs == nil:
 		problem = "RootCAs and ClientCAs are nil: the authorities of this machine are those of the whole web, so name yours"
 	default:
-		return &certs{cfg.Clone()}, nil
+		return nil
 	}
-	return nil, errors.New("peer: Config.TLS: " + problem)
+	return errors.New(problem)
 }
 
 // config is the user's, with what must be so whatever the user says. dials says
