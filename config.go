@@ -54,6 +54,25 @@ type Config struct {
 	// whatever it says. A restarted node is a new one, though it shows the same
 	// certificate.
 	TLS *tls.Config
+	// Authorize says who may do what: nil, or why not. It is asked before an end on
+	// another node is joined with one of the same name here, whichever side begins: ToSend
+	// for a Sender there and a Receiver here, ToReceive for the opposite. peer is who has
+	// proved to be at the other end of the link: without TLS only its ID means anything.
+	// Nil: every member may do everything.
+	//
+	// After a no, the two ends are to each other as if absent. It is logged, counted in
+	// both nodes' Stats, and told by the other side's calls that wait, as a StalledError
+	// that matches ErrRefused, with the first 256 bytes of the error's text. It is not
+	// asked again about the same two ends before their nodes are linked anew: what it has
+	// said yes to stays.
+	//
+	// Not asked are ends on this node, and channels in values: to be given one is to be
+	// allowed to use it. Names and types of all ends are known to every member.
+	//
+	// It is called by several goroutines at once. While it takes its time only the ends
+	// in question wait, unless it does so about 64 at once of one node's Receivers; Close
+	// waits for it. A panic in it is a no, and logged.
+	Authorize func(peer Member, action Action, channel string) error
 	// ResumeTimeout is how long a broken link may take to come back before the
 	// node at its other end is given up. Of the two nodes' times the smaller one
 	// counts, and one of them waits 5 s longer. Zero: 30 s.

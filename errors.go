@@ -31,8 +31,9 @@ var (
 	ErrUnregistered = codec.ErrUnregistered
 	// ErrTooLarge: a value is larger than the limit.
 	ErrTooLarge = codec.ErrTooLarge
-	// ErrRefused: the other node does not let us use the channel.
-	ErrRefused = errors.New("netchan: refused by the other node")
+	// ErrRefused: the other node, or this one, does not let the two ends of a channel
+	// meet (Config.Authorize).
+	ErrRefused = errors.New("netchan: not allowed")
 )
 
 // Why ends that were not closed in good order have ended.
@@ -69,6 +70,7 @@ const (
 	Full                     // the receivers are there, and full
 	LinkDown                 // a receiver is known, and its node can't be reached now
 	OtherType                // the receivers take a type that doesn't fit
+	Refused                  // Authorize does not allow the receivers, there or here
 )
 
 // String is the reason in words.
@@ -82,21 +84,23 @@ func (r Reason) String() string {
 		return "link down"
 	case OtherType:
 		return "receivers of another type"
+	case Refused:
+		return "not allowed"
 	}
 	return "with a receiver, not taken yet"
 }
 
 // A StalledError is what a call with a context returns when the context ends
 // first. It wraps the context's error, and matches ErrTypeMismatch when its
-// Reason is OtherType. It implements net.Error.
+// Reason is OtherType, ErrRefused when it is Refused. It implements net.Error.
 type StalledError struct {
 	Channel   string // the channel's name
 	Left      int    // values that wait, as far as the call is concerned
 	Withdrawn bool   // after Deliver: the value was sent to nobody, and will not be; else it may still arrive
 	Reason    Reason
-	Node      string // for LinkDown and OtherType: the other node's name
+	Node      string // for LinkDown, OtherType and Refused: the other node's name
 	Type      string // for OtherType: what the receiver there takes
-	Why       string // for OtherType: the first difference
+	Why       string // for OtherType: the first difference; for Refused: what Authorize said
 	Err       error  // the context's error
 }
 
@@ -107,6 +111,8 @@ func (e *StalledError) Error() string {
 		why = fmt.Sprintf("link to %s down", e.Node)
 	case OtherType:
 		why = fmt.Sprintf("%s receives %s (%s)", e.Node, e.Type, e.Why)
+	case Refused:
+		why = fmt.Sprintf("not allowed with %s: %s", e.Node, e.Why)
 	}
 	if e.Left == 0 {
 		return fmt.Sprintf("netchan: %q waits: %s: %v", e.Channel, why, e.Err)
@@ -121,9 +127,9 @@ func (e *StalledError) Error() string {
 
 func (e *StalledError) Unwrap() error { return e.Err }
 
-// Is reports a match with ErrTypeMismatch.
+// Is reports a match with ErrTypeMismatch or ErrRefused.
 func (e *StalledError) Is(target error) bool {
-	return target == ErrTypeMismatch && e.Reason == OtherType
+	return target == ErrTypeMismatch && e.Reason == OtherType || target == ErrRefused && e.Reason == Refused
 }
 
 // Timeout reports whether the context's time was over.
@@ -182,6 +188,8 @@ func (e *DropError) Is(target error) bool {
 		return target == ErrClosed || target == net.ErrClosed
 	case mux.CodeType:
 		return target == ErrTypeMismatch
+	case mux.CodeRefused:
+		return target == ErrRefused
 	}
 	return false
 }

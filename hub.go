@@ -141,6 +141,12 @@ func (h *hub) turned(l *peer.Link) {
 func (h *hub) Serve(in *mux.In)                    { h.table.Serve(in) }
 func (h *hub) Attach(s *mux.Session, a mux.Attach) { h.table.Attach(s, a) }
 
+// Denied has the matcher look, too: a receiver may have waited for this sender only.
+func (h *hub) Denied(s *mux.Session, d mux.Deny) {
+	h.table.Denied(s, d)
+	h.changed()
+}
+
 // Goodbye notes that a node is leaving: nobody shall look for it.
 func (h *hub) Goodbye(s *mux.Session) {
 	r := s.Peer.(*remote)

@@ -86,7 +86,7 @@ func (n *Node) matchReceiver(e *receivingEnd, want map[peer.NodeID]string) {
 		case u.gone.IsZero():
 			u.gone = time.Now()
 		}
-		if !named[id] && (e.sink.Out(id) || time.Since(u.gone) > chanref.FarewellTime || !n.mesh.Alive(u.entry.Node.ID)) {
+		if !named[id] && (e.sink.Out(u.entry.Node.ID, id) || time.Since(u.gone) > chanref.FarewellTime || !n.mesh.Alive(u.entry.Node.ID)) {
 			delete(e.senders, id)
 			continue
 		}
@@ -141,17 +141,17 @@ func memberName(m mesh.Member) string {
 
 // otherSenders says whether the registry names a sender of this name that out
 // is false for.
-func (n *Node) otherSenders(name string, out func(mux.ID) bool) bool {
+func (n *Node) otherSenders(name string, out func(node [32]byte, sender mux.ID) bool) bool {
 	n.mu.Lock()
 	here := slices.Collect(maps.Keys(n.sending[name])) // the registry may not have them yet
 	n.mu.Unlock()
 	for _, id := range here {
-		if !out(id) {
+		if !out(n.self.ID, id) {
 			return true
 		}
 	}
 	for _, entry := range n.sendersElsewhere(name) {
-		if !out(entry.End.ID) {
+		if !out(entry.Node.ID, entry.End.ID) {
 			return true
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/matveynator/netchan/chanref"
 	"github.com/matveynator/netchan/codec"
 	"github.com/matveynator/netchan/mesh"
 	"github.com/matveynator/netchan/mux"
@@ -93,7 +94,12 @@ func Join(ctx context.Context, cfg Config) (*Node, error) {
 			m.Doubt(mesh.ID(id)) // so the others need not find out by themselves
 			return m.Dead(mesh.ID(id))
 		},
-	}, n.poke, nil)
+	}, n.poke, func(t *chanref.Table) error {
+		if cfg.Authorize != nil {
+			t.Allow(n.authorize)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("netchan: Join: can't listen on %s (Config.Listen): %w", cfg.Listen, err)
 	}

@@ -39,7 +39,7 @@ func NewReceiver[T any](n *Node, name string, opts ...ReceiveOption) (*Receiver[
 	err = n.open(call, name, typeOf(w), func() end {
 		sink = chanref.NewSink(n.hub.table, c, w, chanref.SinkConfig{
 			ID: id, Name: name, Lossy: cfg.lossy, KeepOpen: cfg.keepOpen, Logger: n.cfg.Logger,
-			Others: func(out func(mux.ID) bool) bool { return n.otherSenders(name, out) },
+			Others: func(out func(node [32]byte, sender mux.ID) bool) bool { return n.otherSenders(name, out) },
 			Ended:  func() { n.ended(id) },
 		})
 		e := &receivingEnd{
@@ -91,7 +91,7 @@ type receivingEnd struct {
 		Name() string
 		Close()
 		Evaluate()
-		Out(sender mux.ID) bool
+		Out(node [32]byte, sender mux.ID) bool
 		Abort(err error)
 		Done() <-chan struct{}
 		Stats() chanref.SinkStats

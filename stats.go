@@ -51,6 +51,7 @@ type SenderStats struct {
 	LastDrop     error  // why the last of them was dropped
 	Receivers    int    // receivers connected, now; not those behind a broken link
 	Mismatched   uint64 // receivers that take another type
+	Refused      uint64 // receivers that Authorize does not allow, there or here
 }
 
 // ReceiverStats are the counters of one Receiver.
@@ -61,6 +62,7 @@ type ReceiverStats struct {
 	LastDrop   error  // why the last value that could not be decoded was dropped
 	Senders    int    // senders connected, now
 	Mismatched uint64 // senders of another type
+	Refused    uint64 // senders that Authorize does not allow, there or here
 }
 
 // RefStats are the counters of all channels in values. A channel counts once for each
@@ -76,13 +78,14 @@ func senderStats(channel string, s chanref.SourceStats) SenderStats {
 	return SenderStats{
 		Channel: channel, Sent: s.Sent, Acknowledged: s.Acknowledged, InFlight: s.InFlight, Waiting: s.Waiting,
 		Redelivered: s.Redelivered, Dropped: s.Dropped, LastDrop: public(s.LastDrop), Receivers: s.Receivers,
-		Mismatched: s.Mismatches,
+		Mismatched: s.Mismatches, Refused: s.Refused,
 	}
 }
 
 func receiverStats(channel string, s chanref.SinkStats) ReceiverStats {
 	return ReceiverStats{
-		Channel: channel, Received: s.Received, Dropped: s.Dropped, LastDrop: public(s.LastDrop), Senders: s.Senders, Mismatched: s.Mismatches,
+		Channel: channel, Received: s.Received, Dropped: s.Dropped, LastDrop: public(s.LastDrop), Senders: s.Senders,
+		Mismatched: s.Mismatches, Refused: s.Refused,
 	}
 }
 

@@ -13,7 +13,8 @@ type refusal struct {
 	node    string
 	code    mux.Code
 	typ     string // CodeType: what it takes
-	why     string // and why that does not fit
+	why     string // and why that does not fit; CodeRefused: why not
+	here    bool   // CodeRefused: by this node
 }
 
 // Connect opens a stream to target over session, unless there is one, or the
@@ -21,6 +22,17 @@ type refusal struct {
 // returns at once; false when the source has ended.
 func (s *Source[T]) Connect(session *mux.Session, target mux.Target, node string) bool {
 	return s.call(func() { s.connect(session, target, node) })
+}
+
+// attach is Connect for who has asked, and is told if that was refused here.
+func (s *Source[T]) attach(session *mux.Session, target mux.Target, node string) bool {
+	return s.call(func() {
+		if r := s.refused[target]; r != nil && r.session == session && r.here {
+			session.Deny(mux.Deny{From: s.cfg.ID, End: target.ID, Code: r.code, Text: r.why})
+			return
+		}
+		s.connect(session, target, node)
+	})
 }
 
 // connect is Connect on the source's goroutine.
@@ -31,11 +43,19 @@ func (s *Source[T]) connect(session *mux.Session, target mux.Target, node string
 	if r := s.refused[target]; r != nil && r.session == session {
 		return
 	}
-	here, connected := s.lanesOver(session, target)
-	if connected {
+	if s.connected(target) {
 		return // also over a session that is ending: Lost follows, and then another try
 	}
-	if here >= maxReceivers {
+	if s.table.asksAbout(session, s.cfg.Name) {
+		s.ask(session, target, node)
+	} else {
+		s.join(session, target, node)
+	}
+}
+
+// join opens the stream.
+func (s *Source[T]) join(session *mux.Session, target mux.Target, node string) {
+	if s.streamsOver(session) >= maxReceivers {
 		session.Close(&ProtocolError{Channel: label(s.cfg.Name), Err: fmt.Errorf("calm down: one node has asked for more than %d streams", maxReceivers)})
 		return
 	}
@@ -45,7 +65,7 @@ func (s *Source[T]) connect(session *mux.Session, target mux.Target, node string
 	o.sent, o.acked, o.handed = s.base, s.base, s.base
 	o.early, o.limit = s.cfg.lone, s.base+earlyValues
 	s.d.add(&o.lane)
-	s.connects(target)
+	s.connects(session, target)
 	s.skipped, s.wanting = false, false
 	if o.prepared = s.cfg.lone; o.prepared {
 		return
@@ -58,19 +78,6 @@ func (s *Source[T]) connect(session *mux.Session, target mux.Target, node string
 // maxReceivers is how many receivers one node may have of one sending end: as many as it may have
 // named ends. Each costs a look with every value.
 const maxReceivers = 4096
-
-// lanesOver counts the lanes over a session, and says whether there is one to t over any.
-func (s *Source[T]) lanesOver(session *mux.Session, t mux.Target) (n int, there bool) {
-	for _, l := range s.d.lanes {
-		if l.o.target == t {
-			return n, true
-		}
-		if l.o.session == session {
-			n++
-		}
-	}
-	return n, false
-}
 
 // earlyValues is how many a lone source sends before it is accepted: every sink has room for so
 // many, and most lone sources have no more.
@@ -130,8 +137,16 @@ func (s *Source[T]) refuse(o *outlet[T], r mux.Refuse) {
 		s.refused = make(map[mux.Target]*refusal)
 	}
 	typ, why, _ := strings.Cut(r.Text, "\n")
+	if r.Code == mux.CodeRefused {
+		typ, why = "", reasonText(r.Text)
+	}
 	s.refused[o.target] = &refusal{session: o.session, node: o.node, code: r.Code, typ: typ, why: why}
-	if r.Code == mux.CodeType {
+	switch r.Code {
+	case mux.CodeRefused:
+		s.counts.refused.Add(1)
+		s.cfg.Logger.Warn("netchan: a node does not let this one send on a channel",
+			"channel", label(s.cfg.Name), "node", o.node, "reason", why)
+	case mux.CodeType:
 		s.counts.mismatches.Add(1)
 		s.cfg.Logger.Warn("netchan: a receiver of this name has another type",
 			"channel", label(s.cfg.Name), "node", o.node, "sent", s.text, "received", typ, "reason", why)
@@ -151,9 +166,9 @@ type Stall struct {
 	Left      int
 	Reason    StallReason
 	Withdrawn bool   // of Deliver: nobody was sent the value, and nobody will be
-	Node      string // for StallLink and StallType
+	Node      string // for StallLink, StallType and StallRefused
 	Type      string // for StallType: what the receiver there takes
-	Why       string // for StallType: the first difference
+	Why       string // for StallType: the first difference; for StallRefused: the reason
 	Sent      string // for StallType: what this source gives
 }
 
@@ -166,6 +181,7 @@ const (
 	StallFull                          // receivers are there, and full
 	StallLink                          // a receiver is known whose node can't be reached
 	StallType                          // the receivers there take another type
+	StallRefused                       // the receivers there are not allowed, there or here
 )
 
 func (s Stall) String() string {
@@ -178,6 +194,8 @@ func (s Stall) String() string {
 		return "link to " + s.Node + " down"
 	case StallType:
 		return fmt.Sprintf("%s receives %s: %s", s.Node, s.Type, s.Why)
+	case StallRefused:
+		return "not allowed with " + s.Node + ": " + s.Why
 	}
 	return "with a receiver, not taken yet"
 }
@@ -204,7 +222,10 @@ func (s *Source[T]) stall() Stall {
 		return st
 	}
 	for _, r := range s.refused {
-		if r.code == mux.CodeType {
+		switch {
+		case r.code == mux.CodeRefused:
+			st.Reason, st.Node, st.Type, st.Why = StallRefused, r.node, "", r.why
+		case r.code == mux.CodeType && st.Reason != StallRefused:
 			st.Reason, st.Node, st.Type, st.Why = StallType, r.node, r.typ, r.why
 		}
 	}

@@ -185,7 +185,7 @@ func TestChannelOutlivesASender(t *testing.T) {
 		link := w.link("b")
 		awaited := true
 		d, sink := sinkIn[int](w, 0, func(c *SinkConfig) {
-			c.Others = func(func(mux.ID) bool) bool { return awaited }
+			c.Others = func(func([32]byte, mux.ID) bool) bool { return awaited }
 		})
 		a, srcA := sourceIn[int](w, 0)
 		b, srcB := sourceIn[int](w, 0)

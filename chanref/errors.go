@@ -92,12 +92,13 @@ type SourceStats struct {
 	LastDrop     error  // why the last of them was dropped
 	Receivers    int    // receivers connected now
 	Mismatches   uint64 // receivers that take another type
+	Refused      uint64 // receivers that are not allowed, there or here
 }
 
 // sourceCounts are written by the source's goroutine and read by anyone.
 type sourceCounts struct {
 	sent, acknowledged, inFlight, waiting, redelivered, dropped, receivers atomic.Uint64
-	lateDrops, mismatches                                                  atomic.Uint64
+	lateDrops, mismatches, refused                                         atomic.Uint64
 
 	mu   sync.Mutex // guards last
 	last error
@@ -148,7 +149,7 @@ func (c *sourceCounts) stats() SourceStats {
 	return SourceStats{
 		Sent: c.sent.Load() + late, Acknowledged: c.acknowledged.Load(), InFlight: c.inFlight.Load(),
 		Waiting: c.waiting.Load(), Redelivered: c.redelivered.Load(), Dropped: c.dropped.Load() + late,
-		LastDrop: last, Receivers: int(c.receivers.Load()), Mismatches: c.mismatches.Load(),
+		LastDrop: last, Receivers: int(c.receivers.Load()), Mismatches: c.mismatches.Load(), Refused: c.refused.Load(),
 	}
 }
 

@@ -23,11 +23,12 @@ type farewells struct {
 }
 
 type farewell struct {
+	name string   // of the channel
 	open mux.Open // how the source would have opened a stream
 	at   time.Time
 }
 
-func (f *farewells) add(open mux.Open) {
+func (f *farewells) add(name string, open mux.Open) {
 	now := time.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -37,19 +38,19 @@ func (f *farewells) add(open mux.Open) {
 	for f.old.len() > 0 && (f.old.len() >= maxFarewells || now.Sub((*f.old.front()).at) > FarewellTime) {
 		delete(f.byID, f.old.pop().open.End)
 	}
-	e := &farewell{open: open, at: now}
+	e := &farewell{name: name, open: open, at: now}
 	f.byID[open.End] = e
 	f.old.push(e)
 }
 
-func (f *farewells) of(id mux.ID) (mux.Open, bool) {
+func (f *farewells) of(id mux.ID) (name string, open mux.Open, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	e := f.byID[id]
 	if e == nil || time.Since(e.at) > FarewellTime {
-		return mux.Open{}, false
+		return "", mux.Open{}, false
 	}
-	return e.open, true
+	return e.name, e.open, true
 }
 
 // deaf is the feedback of a stream that brings nothing but its close.

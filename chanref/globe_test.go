@@ -175,6 +175,7 @@ func (atlas) Single(in *mux.In, v []byte, wait bool) bool {
 	return tableOf(in.Session()).Single(in, v, wait)
 }
 func (atlas) Discarded(in *mux.In, refs []byte)   { tableOf(in.Session()).Discarded(in, refs) }
+func (atlas) Denied(s *mux.Session, d mux.Deny)   { tableOf(s).Denied(s, d) }
 func (atlas) Attach(s *mux.Session, a mux.Attach) { tableOf(s).Attach(s, a) }
 func (atlas) Hold(s *mux.Session, h mux.Hold)     { tableOf(s).Hold(s, h) }
 func (atlas) Held(s *mux.Session, r mux.Ref, b bool) {

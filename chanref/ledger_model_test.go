@@ -107,6 +107,7 @@ func meshID(i int) Node { return Node{ID: [32]byte{byte(i + 1)}, Name: fmt.Sprin
 func (m *mesh) Goodbye(*mux.Session)                {}
 func (m *mesh) Ended(s *mux.Session, _ error)       { m.at(s).Ended(s) }
 func (m *mesh) Serve(in *mux.In)                    { m.at(in.Session()).Serve(in) }
+func (m *mesh) Denied(s *mux.Session, d mux.Deny)   { m.at(s).Denied(s, d) }
 func (m *mesh) Attach(s *mux.Session, a mux.Attach) { m.at(s).Attach(s, a) }
 func (m *mesh) Single(in *mux.In, v []byte, wait bool) bool {
 	return m.at(in.Session()).Single(in, v, wait)

@@ -201,6 +201,7 @@ func TestReplacedUsePushesNoMore(t *testing.T) {
 type evil struct{ serve func(*mux.In) }
 
 func (e evil) Serve(in *mux.In)                  { e.serve(in) }
+func (evil) Denied(*mux.Session, mux.Deny)       {}
 func (evil) Attach(*mux.Session, mux.Attach)     {}
 func (evil) Goodbye(*mux.Session)                {}
 func (evil) Single(*mux.In, []byte, bool) bool   { return true }

@@ -97,18 +97,7 @@ func reasonOf(err error) string {
 
 // mismatch notes a sender of another type, and logs it once.
 func (s *Sink[T]) mismatch(in *mux.In, err error) {
-	id := in.Open().End
-	s.mu.Lock()
-	known := s.odd[id]
-	if len(s.odd) >= maxSenders {
-		clear(s.odd)
-	}
-	if s.odd == nil {
-		s.odd = make(map[mux.ID]bool)
-	}
-	s.odd[id] = true
-	s.mu.Unlock()
-	if known {
+	if s.isOdd(s.senderOf(in, in.Open().End)) {
 		return
 	}
 	s.counts.mismatches.Add(1)

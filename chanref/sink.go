@@ -19,7 +19,7 @@ type SinkConfig struct {
 	Logger   *slog.Logger
 	// Others says whether senders are known that are neither connected nor
 	// among those that done is true for; nil: none are.
-	Others func(done func(mux.ID) bool) bool
+	Others func(done func(node [32]byte, sender mux.ID) bool) bool
 	Ended  func() // called once when the sink has ended
 
 	arrived
@@ -49,12 +49,12 @@ type Sink[T any] struct {
 	mu      sync.Mutex // guards what follows
 	k       intake
 	uses    byEnd[*use]
-	closed  map[mux.ID]bool // senders that have closed
-	odd     map[mux.ID]bool // senders of another type
-	pushed  byEnd[uint64]   // by senders that have left: the last number
-	gates   []*gate         // who waits for what others have sent
-	retired error           // why it ends with its last stream; nil: it does not
-	last    bool            // no sender is awaited any more
+	closed  map[senderOf]bool // senders that have closed
+	odd     map[senderOf]bool // senders of another type, or that are not allowed
+	pushed  byEnd[uint64]     // by senders that have left: the last number
+	gates   []*gate           // who waits for what others have sent
+	retired error             // why it ends with its last stream; nil: it does not
+	last    bool              // no sender is awaited any more
 	ticking bool
 	pin     conduit[T] // keeps the channel for a moment: see pinLooks
 	pinned  int        // looks since then
@@ -179,9 +179,9 @@ func (s *Sink[T]) leave(u *use, clean bool) {
 			clear(s.closed)
 		}
 		if s.closed == nil {
-			s.closed = make(map[mux.ID]bool)
+			s.closed = make(map[senderOf]bool)
 		}
-		s.closed[u.end] = true
+		s.closed[s.senderOf(u.in, u.end)] = true
 	}
 	s.mu.Unlock()
 	if s.cfg.travelled && !replaced {
@@ -238,12 +238,38 @@ func (s *Sink[T]) Last() {
 	s.Evaluate()
 }
 
-// Out says whether the sender with this ID will not come: it has closed, or
-// sends another type.
-func (s *Sink[T]) Out(id mux.ID) bool {
+// senderOf is a sending end, as the node said of itself from which that was heard: nobody
+// can say of another node's that it is out.
+type senderOf struct {
+	node [32]byte
+	end  mux.ID
+}
+
+func (s *Sink[T]) senderOf(in *mux.In, end mux.ID) senderOf {
+	return senderOf{s.table.net.Node(in.Session()).ID, end}
+}
+
+// Out says whether a node's sender with this ID will not come: it has closed, sends
+// another type, or is not allowed.
+func (s *Sink[T]) Out(node [32]byte, id mux.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.closed[id] || s.odd[id]
+	return s.closed[senderOf{node, id}] || s.odd[senderOf{node, id}]
+}
+
+// isOdd notes a sender that will not come; known says that it was noted before.
+func (s *Sink[T]) isOdd(sender senderOf) (known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known = s.odd[sender]
+	if len(s.odd) >= maxSenders {
+		clear(s.odd)
+	}
+	if s.odd == nil {
+		s.odd = make(map[senderOf]bool)
+	}
+	s.odd[sender] = true
+	return known
 }
 
 // finish closes the channel. ended is set, so no use comes any more; the push

@@ -69,12 +69,13 @@ type Source[T any] struct {
 	waiting    map[uint64]*delivery[T]
 	flushes    []*flush
 	waits      []*receiverWait
-	refused    map[mux.Target]*refusal // ends that said no
-	targets    *targets                // nil: not looked for among many
-	dirty      []*outlet[T]            // have a batch to hand over
-	current    T                       // the value being encoded; here so that it is not allocated each time
-	scratch    []byte                  // a broadcast value's bytes
-	met        []*codec.Schema         // schemas that the value being encoded needs
+	refused    map[mux.Target]*refusal     // ends that said no
+	asking     map[mux.Target]*mux.Session // ends of which it is asked whether they may receive
+	targets    *targets                    // nil: not looked for among many
+	dirty      []*outlet[T]                // have a batch to hand over
+	current    T                           // the value being encoded; here so that it is not allocated each time
+	scratch    []byte                      // a broadcast value's bytes
+	met        []*codec.Schema             // schemas that the value being encoded needs
 	env        codec.WriteEnv
 	out        *outlet[T] // that the value being encoded is for
 	refs       []outRef   // of the channels in it

@@ -94,7 +94,7 @@ func (s *Source[T]) end() {
 		err, clean = s.cfg.why(), false
 	}
 	if s.aborted == nil && s.closed && !s.cfg.hidden && !s.cfg.lone {
-		s.table.farewells.add(s.open()) // first: from here on Connect says no
+		s.table.farewells.add(s.cfg.Name, s.open()) // first: from here on Connect says no
 	}
 	s.mu.Lock()
 	s.ended = true

@@ -136,7 +136,7 @@ func TestTypeMismatch(t *testing.T) {
 			t.Fatalf("the source counts %d, the sink %d", n, m)
 		}
 		// For the sink that sender is out.
-		if !other.Out(src.ID()) {
+		if !other.Out(peers{}.Node(link).ID, src.ID()) {
 			t.Fatal("the sink waits for a sender of another type")
 		}
 		// One that fits gets the values.

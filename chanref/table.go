@@ -16,6 +16,8 @@ import (
 type Table struct {
 	net     Net
 	log     *slog.Logger
+	allow   Allow // nil: everybody may do everything
+	asked   asks
 	maxRefs int // MaxRefs, of ours
 	maxHeld int // MaxRefs, of a peer's
 	refs    refTable
@@ -41,6 +43,7 @@ type sourceEnd interface {
 	ID() mux.ID
 	Name() string
 	Connect(s *mux.Session, t mux.Target, node string) bool
+	attach(s *mux.Session, t mux.Target, node string) bool
 	away(s *mux.Session, away bool)
 	Abort(err error)
 }
@@ -49,6 +52,8 @@ type sinkEnd interface {
 	ID() mux.ID
 	Name() string
 	serve(in *mux.In)
+	turnAway(in *mux.In, why error)
+	denied(node [32]byte, name string, d mux.Deny)
 	Abort(err error)
 }
 
@@ -104,6 +109,12 @@ func (t *Table) Serve(in *mux.In) {
 		t.strange(in.Session(), target)
 		return
 	}
+	if t.asksAbout(in.Session(), end.Name()) {
+		if err := t.ask(in.Session(), false, end.Name()); err != nil {
+			end.turnAway(in, err)
+			return
+		}
+	}
 	end.serve(in)
 }
 
@@ -124,12 +135,12 @@ func (t *Table) Attach(s *mux.Session, a mux.Attach) {
 	}
 	t.mu.Unlock()
 	target := mux.Target{Name: a.Name, ID: a.End}
-	if end != nil && end.Connect(s, target, t.nodeName(s)) {
+	if end != nil && end.attach(s, target, t.nodeName(s)) {
 		return
 	}
-	if open, ok := t.farewells.of(a.Target.ID); ok {
+	if name, open, ok := t.farewells.of(a.Target.ID); ok {
 		open.Target = target
-		s.Open(open, deaf{}).Close(true)
+		t.sayFarewell(s, name, open)
 	} else if end == nil {
 		t.strange(s, a.Target)
 	}
@@ -258,13 +269,15 @@ type SinkStats struct {
 	LastDrop   error  // why the last one that could not be decoded was dropped
 	Senders    int    // senders connected now
 	Mismatches uint64 // senders of another type
+	Refused    uint64 // senders that are not allowed, there or here
 }
 
 type sinkCounts struct {
-	received, dropped, mismatches atomic.Uint64
-	senders                       atomic.Int64
-	lastDrop                      atomic.Pointer[DropError]
-	rate                          *logRate // of channels that travelled the table's, for there may be many
+	received, dropped, mismatches, refused atomic.Uint64
+
+	senders  atomic.Int64
+	lastDrop atomic.Pointer[DropError]
+	rate     *logRate // of channels that travelled the table's, for there may be many
 }
 
 func (c *sinkCounts) warn(l *slog.Logger, msg string, args ...any) {
@@ -274,7 +287,7 @@ func (c *sinkCounts) warn(l *slog.Logger, msg string, args ...any) {
 }
 
 func (c *sinkCounts) stats() SinkStats {
-	st := SinkStats{Received: c.received.Load(), Dropped: c.dropped.Load(), Senders: int(c.senders.Load()), Mismatches: c.mismatches.Load()}
+	st := SinkStats{Received: c.received.Load(), Dropped: c.dropped.Load(), Senders: int(c.senders.Load()), Mismatches: c.mismatches.Load(), Refused: c.refused.Load()}
 	if last := c.lastDrop.Load(); last != nil {
 		st.LastDrop = last
 	}

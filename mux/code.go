@@ -19,6 +19,7 @@ const (
 	CodeReplaced                     // a newer use of the same sending end took over
 	CodeShutdown                     // the node is shutting down
 	CodeLimit                        // a limit of the receiving node is reached
+	CodeRefused                      // the receiving node, or the sending one, does not allow it
 	CodeLost                         // the receiver's node is gone; never on the wire
 	CodeEncode                       // a value could not be encoded; never on the wire
 )
@@ -35,6 +36,7 @@ var codeNames = [...]string{
 	CodeReplaced:     "replaced",
 	CodeShutdown:     "shutting down",
 	CodeLimit:        "limit reached",
+	CodeRefused:      "not allowed",
 	CodeLost:         "receiver lost",
 	CodeEncode:       "can't be encoded",
 }

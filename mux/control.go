@@ -38,12 +38,19 @@ func (s *Session) takeControl(dst []byte) []byte {
 		}
 		dst = appendAttach(dst, a)
 	}
+	for len(dst) < controlBatch {
+		d, ok := s.denials.pop()
+		if !ok {
+			break
+		}
+		dst = appendDeny(dst, d)
+	}
 	dst = s.takeSingles(dst)
 	if s.bye.answer {
 		s.bye.answer = false
 		dst = appendEmpty(dst, frameGoodbyeOK)
 	}
-	if s.bye.wanted && !s.bye.sent && s.ready.len() == 0 && s.says.len() == 0 && s.attaches.len() == 0 && s.refs.len()+s.gones.len() == 0 && len(s.singles) == 0 {
+	if s.bye.wanted && !s.bye.sent && s.ready.len() == 0 && s.says.len() == 0 && s.attaches.len()+s.denials.len() == 0 && s.refs.len()+s.gones.len() == 0 && len(s.singles) == 0 {
 		s.bye.sent = true
 		dst = appendEmpty(dst, frameGoodbye)
 	}
@@ -56,6 +63,17 @@ func (s *Session) Attach(a Attach) {
 	defer s.mu.Unlock()
 	if s.err == nil {
 		s.attaches.push(&a)
+		s.nudge()
+	}
+}
+
+// Deny tells the peer that no use will come. It never blocks. Where 4,096 wait to be
+// sent it does nothing: such a peer does not listen.
+func (s *Session) Deny(d Deny) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil && s.denials.len() < maxDenials {
+		s.denials.push(&d)
 		s.nudge()
 	}
 }
@@ -152,6 +170,13 @@ func (s *Session) hear(typ byte, body []byte) error {
 			return violation("control stream", "calm down: more than %d answers are not taken", maxAsked)
 		}
 		s.h.Attach(s, a)
+		return nil
+	case frameDeny:
+		d, err := parseDeny(body)
+		if err != nil {
+			return err
+		}
+		s.h.Denied(s, d)
 		return nil
 	case frameHold, frameHeld, frameRelease, frameGone:
 		return s.hearRefs(typ, body)

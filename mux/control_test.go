@@ -45,6 +45,8 @@ func TestControlFramesOutOfTurn(t *testing.T) {
 		"a frame of data streams": {true, false, appendClose(nil, true)},
 		"an unknown frame":        {true, false, []byte{77, 0}},
 		"references":              {true, false, appendRefs(nil, []byte{1})},
+		"an empty deny":           {true, false, appendEmpty(nil, frameDeny)},
+		"a deny and more":         {true, false, append([]byte{frameDeny, 35}, make([]byte, 35)...)},
 		"an empty hold":           {true, false, appendEmpty(nil, frameHold)},
 		"an empty held":           {true, false, appendEmpty(nil, frameHeld)},
 		"a release of nothing":    {true, false, []byte{frameRelease, 1, 0}},

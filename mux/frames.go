@@ -38,6 +38,7 @@ const (
 	frameRelease = 26 // number of entries; each: channel, direction, count
 	frameGone    = 27 // number of entries; each: channel, direction
 	frameSingle  = 28 // use, target ID, end, first, flags, hash, value: a whole use
+	frameDeny    = 29 // sending end, receiving end, code, text: no use will come
 )
 
 const (
@@ -198,6 +199,16 @@ func appendAttach(dst []byte, a *Attach) []byte {
 	dst = appendTarget(dst, a.Target)
 	dst = append(dst, a.End[:]...)
 	dst = appendText(dst, a.Name)
+	return finish(dst, start)
+}
+
+func appendDeny(dst []byte, d *Deny) []byte {
+	start := len(dst)
+	dst = begin(dst, frameDeny)
+	dst = append(dst, d.From[:]...)
+	dst = append(dst, d.End[:]...)
+	dst = append(dst, byte(d.Code))
+	dst = appendText(dst, d.Text)
 	return finish(dst, start)
 }
 

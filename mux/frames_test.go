@@ -87,6 +87,11 @@ func TestFramesRoundTrip(t *testing.T) {
 	if got, err := parseAttach(body); err != nil || got != at {
 		t.Error("attach")
 	}
+	no := Deny{ID{1}, ID{2}, CodeRefused, long}
+	_, body = cut(t, appendDeny(nil, &no))
+	if got, err := parseDeny(body); err != nil || got != no {
+		t.Error("deny")
+	}
 	_, body = cut(t, appendClose(nil, true))
 	if clean, err := parseClose(body); err != nil || !clean {
 		t.Error("close")
@@ -278,7 +283,7 @@ func FuzzParse(f *testing.F) {
 		appendAttach(nil, &Attach{Target: Target{Name: "x"}}), numbers(NewBatch(ID{}), 1, 4).dataHead(),
 		appendHold(nil, Hold{ID{1}, ToSend, nil}), appendHold(nil, Hold{ID{1}, ToReceive, &Gate{End: ID{2}, Number: 3}}),
 		appendHeld(nil, ref(1), true), appendRelease(nil, []Release{{ref(1), 1}, {ref(2), maxReleased}}), appendGone(nil, []Ref{ref(1), ref(2)}),
-		appendSingle(nil, &o, []byte("value")),
+		appendSingle(nil, &o, []byte("value")), appendDeny(nil, &Deny{ID{1}, ID{2}, CodeRefused, "no"}),
 	} {
 		typ, body := cut(f, frame)
 		f.Add(typ, body)
@@ -309,6 +314,10 @@ func FuzzParse(f *testing.F) {
 		case frameAttach:
 			if a, err := parseAttach(body); err == nil {
 				again = appendAttach(nil, &a)
+			}
+		case frameDeny:
+			if d, err := parseDeny(body); err == nil {
+				again = appendDeny(nil, &d)
 			}
 		case frameHold:
 			if h, err := parseHold(body); err == nil {

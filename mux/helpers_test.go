@@ -124,6 +124,7 @@ func (h *handler) Attach(s *Session, a Attach) {
 		h.attach(s, a)
 	}
 }
+func (h *handler) Denied(s *Session, d Deny) { h.says(s, d) }
 func (h *handler) Goodbye(s *Session) {
 	if h.goodbye != nil {
 		h.goodbye(s)

@@ -225,6 +225,15 @@ func parseDone(body []byte) (use uint64, err error) {
 	return use, err
 }
 
+func parseDeny(body []byte) (Deny, error) {
+	c := cursor{b: body}
+	d := Deny{From: c.id(), End: c.id(), Code: Code(c.byte()), Text: c.text()}
+	if !c.end() {
+		return Deny{}, malformed(frameDeny)
+	}
+	return d, nil
+}
+
 func parseAttach(body []byte) (Attach, error) {
 	c := cursor{b: body}
 	a := Attach{Target: c.target(), End: c.id(), Name: c.text()}

@@ -133,6 +133,7 @@ func (p *program) Attach(s *Session, a Attach) {
 	}
 }
 
+func (p *program) Denied(*Session, Deny)            { p.errorf("a denial comes") }
 func (p *program) Hold(s *Session, h Hold)          { p.hear(s, h) }
 func (p *program) Held(s *Session, r Ref, ok bool)  { p.hear(s, held{r, ok}) }
 func (p *program) Release(s *Session, rs []Release) { hearAll(p, s, rs) }

@@ -45,6 +45,7 @@ type Session struct {
 	idle                  []stream      // streams without a use
 	closing               fifo[stream]  // streams to be closed by the writer
 	attaches              fifo[*Attach] // to be sent
+	denials               fifo[*Deny]   // to be sent
 	refs                  refQueue
 	gones                 refQueue // of GONEs
 	singles               []byte   // SINGLE frames to be sent, from singlesAt on

@@ -37,6 +37,15 @@ type Attach struct {
 	Name   string // its name, if any
 }
 
+// Deny tells a receiving end of the peer that a sending end of this side will open no
+// use to it: the peer may have asked for one, or awaits one.
+type Deny struct {
+	From ID // the sending end
+	End  ID // the receiving end
+	Code Code
+	Text string
+}
+
 // Accept answers an Open: values up to number Limit may be sent.
 type Accept struct {
 	Limit uint64
@@ -113,6 +122,9 @@ type Handler interface {
 	Discarded(in *In, refs []byte)
 	// Attach: the peer asks for a use of a sending end. It must not block.
 	Attach(s *Session, a Attach)
+	// Denied: a sending end of the peer will open no use to a receiving end of this
+	// side. It must not block.
+	Denied(s *Session, d Deny)
 	// Hold: the peer holds a channel of this side, and awaits Session.Held. This and the three
 	// that follow are called in the order in which the peer said them, one at a time. They
 	// must not block; slices are valid until they return.
@@ -182,6 +194,7 @@ const (
 	valueBudget  = 32 << 20  // large values that are being received, together
 	largeValue   = 64 << 10  // a value above it needs a share of valueBudget
 
+	maxDenials     = 4096    // DENYs that wait to be sent; more are not said
 	maxAnswers     = 1 << 18 // HELDs that wait to be sent
 	maxUntold      = 1024    // drops of one use that the peer has not been told of
 	maxUntoldAll   = 1 << 14 // and of all its uses
