@@ -2,10 +2,13 @@ package netchan_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -58,6 +61,7 @@ func TestPromise15BadCalls(t *testing.T) {
 		"advertise":            {func() error { return joining(netchan.Config{Advertise: "x:y"}) }, "Config.Advertise", "host:port", nil},
 		"name of a node":       {func() error { return joining(netchan.Config{Name: strings.Repeat("x", 65)}) }, "Config.Name", "64", nil},
 		"resume timeout":       {func() error { return joining(netchan.Config{ResumeTimeout: -1}) }, "Config.ResumeTimeout", "negative", nil},
+		"certificates":         {func() error { return joining(netchan.Config{TLS: &tls.Config{}}) }, "Config.TLS", "set Certificates", nil},
 		"zero key":             {func() error { return n.SetKeys(netchan.Key{}) }, "key", "GenerateKey", nil},
 		"nil channel":          {func() error { return netchan.Send[int](ctx, nil, 1) }, "ch", "nil", nil},
 		"nil channel, receive": {func() error { _, err := netchan.Receive[int](ctx, nil); return err }, "ch", "nil", nil},
@@ -82,6 +86,37 @@ func TestPromise15BadCalls(t *testing.T) {
 	}
 	if left := n.Channels(); len(left) != 1 { // the one of "nil context, deliver"
 		t.Errorf("bad calls left %v", left)
+	}
+}
+
+// Without a key nothing is begun: there is no mode without one.
+func TestNoKeyIsAnError(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "missing")
+	for name, env := range map[string]map[string]string{
+		"no such file":    {"NETCHAN_KEY_FILE": missing},
+		"not a key":       {"NETCHAN_KEY": "secret"},
+		"an empty file":   {"NETCHAN_KEY_FILE": os.DevNull},
+		"nowhere to make": {"HOME": "", "XDG_CONFIG_HOME": "", "AppData": "", "home": ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, v := range []string{"NETCHAN_KEY", "NETCHAN_KEY_FILE"} {
+				t.Setenv(v, "")
+			}
+			for v, is := range env {
+				t.Setenv(v, is)
+			}
+			ctx, cancel := context.WithCancel(testContext(t))
+			defer cancel()
+			_, jerr := netchan.Join(ctx, netchan.Config{Listen: "127.0.0.1:0"})
+			_, _, lerr := netchan.ListenContext(ctx, "127.0.0.1:0")
+			_, _, derr := netchan.DialContext(ctx, "127.0.0.1:1")
+			for what, err := range map[string]error{"Config.Key": jerr, "key": lerr, "key ": derr} {
+				bad := (*netchan.ArgumentError)(nil)
+				if !errors.As(err, &bad) || bad.Arg != strings.TrimSpace(what) || strings.Contains(err.Error(), "secret") {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+		})
 	}
 }
 
