@@ -182,7 +182,7 @@ func (s *Source[T]) answered(session *mux.Session, target mux.Target, node strin
 		if s.refused == nil {
 			s.refused = make(map[mux.Target]*refusal)
 		}
-		s.refused[target] = &refusal{session: session, node: node, code: mux.CodeRefused, why: why, here: true}
+		s.refused[target] = &refusal{session: session, node: node, code: mux.CodeRefused, why: why}
 		s.counts.refused.Add(1)
 		s.counts.warn(s.cfg.Logger, "netchan: a receiver is not allowed", "channel", label(s.cfg.Name), "node", node, "reason", why)
 	}

@@ -14,7 +14,6 @@ type refusal struct {
 	code    mux.Code
 	typ     string // CodeType: what it takes
 	why     string // and why that does not fit; CodeRefused: why not
-	here    bool   // CodeRefused: by this node
 }
 
 // Connect opens a stream to target over session, unless there is one, or the
@@ -22,17 +21,6 @@ type refusal struct {
 // returns at once; false when the source has ended.
 func (s *Source[T]) Connect(session *mux.Session, target mux.Target, node string) bool {
 	return s.call(func() { s.connect(session, target, node) })
-}
-
-// attach is Connect for who has asked, and is told if that was refused here.
-func (s *Source[T]) attach(session *mux.Session, target mux.Target, node string) bool {
-	return s.call(func() {
-		if r := s.refused[target]; r != nil && r.session == session && r.here {
-			session.Deny(mux.Deny{From: s.cfg.ID, End: target.ID, Code: r.code, Text: r.why})
-			return
-		}
-		s.connect(session, target, node)
-	})
 }
 
 // connect is Connect on the source's goroutine.

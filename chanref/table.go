@@ -43,7 +43,6 @@ type sourceEnd interface {
 	ID() mux.ID
 	Name() string
 	Connect(s *mux.Session, t mux.Target, node string) bool
-	attach(s *mux.Session, t mux.Target, node string) bool
 	away(s *mux.Session, away bool)
 	Abort(err error)
 }
@@ -135,7 +134,7 @@ func (t *Table) Attach(s *mux.Session, a mux.Attach) {
 	}
 	t.mu.Unlock()
 	target := mux.Target{Name: a.Name, ID: a.End}
-	if end != nil && end.attach(s, target, t.nodeName(s)) {
+	if end != nil && end.Connect(s, target, t.nodeName(s)) {
 		return
 	}
 	if name, open, ok := t.farewells.of(a.Target.ID); ok {
