@@ -59,7 +59,9 @@
 // # Security
 //
 // All traffic is under mutual TLS 1.3, gossip packets under AES-GCM; there is
-// no other mode. Who holds the cluster [Key] is a member, and is trusted.
+// no other mode. Who holds the cluster [Key] is a member, and is trusted, unless
+// Config.Authorize says what it may. Config.TLS has nodes prove who they are by
+// certificates of the user's own.
 //
 // # Channels in values
 //

@@ -15,8 +15,12 @@
 //   - Every connection is TLS 1.3, both sides show a certificate, and nothing
 //     but the TLS handshake itself is sent before the other side's has been
 //     verified.
-//   - A NodeID is the SHA-256 of the public key that the TLS handshake proved.
-//     What a peer says about itself afterwards must agree with it.
+//   - A NodeID is the SHA-256 of the public key that the TLS handshake proved or,
+//     with certificates of the user's, that was proved on this very connection, by a
+//     signature over what only its two ends know (prove.go). What a peer says about
+//     itself afterwards must agree with it.
+//   - A link has one identity for life: it never goes on over a connection whose
+//     certificate has another one.
 //   - At most one link joins two nodes, over one connection at a time. Of the two
 //     the one with the lower ID decides which one that is (slot, in slot.go).
 //   - A byte counts as received only while the link is on the connection that it
