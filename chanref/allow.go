@@ -29,9 +29,9 @@ const (
 )
 
 // asksAbout says whether it is asked before somebody at the other side of s is joined with
-// an end of that name.
+// an end of that name. Those that begin with a zero byte are no names of the program's.
 func (t *Table) asksAbout(s *mux.Session, name string) bool {
-	return t.allow != nil && !s.Local && !strings.HasPrefix(name, "\x00") && name != refName
+	return t.allow != nil && !s.Local && !strings.HasPrefix(name, "\x00")
 }
 
 // ask asks, on the caller's goroutine. A panic is a no.
