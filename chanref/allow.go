@@ -203,7 +203,7 @@ func (t *Table) sayFarewell(s *mux.Session, name string, open mux.Open) {
 	})
 }
 
-// Denied: a sender of the peer's does not send to a receiver here.
+// Denied notes that a sender of the peer does not send to a receiver here.
 func (t *Table) Denied(s *mux.Session, d mux.Deny) {
 	t.mu.Lock()
 	end := t.sinks[d.End]
