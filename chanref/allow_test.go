@@ -264,6 +264,8 @@ func TestManyQuestions(t *testing.T) {
 		g := newGatekeeper(w)
 		hold := make(chan bool)
 		g.wait["b receives from jobs"] = hold
+		release := sync.OnceFunc(func() { close(hold) })
+		defer release() // a test that fails shall end, too
 		_, src := sourceIn[int](w, 1)
 		link := w.link("b")
 		for i := range 3 * maxAsking {
@@ -274,7 +276,7 @@ func TestManyQuestions(t *testing.T) {
 			t.Fatalf("%d questions, %d at once", n, g.most)
 		}
 		cut(link)
-		close(hold)
+		release()
 		synctest.Wait()
 		if n := g.count("b receives from jobs"); n != maxAsking {
 			t.Fatalf("%d questions about who is gone", n-maxAsking)
@@ -327,6 +329,8 @@ func TestCloseWhileAsking(t *testing.T) {
 		g := newGatekeeper(w)
 		hold := make(chan bool)
 		g.wait["b receives from jobs"] = hold
+		release := sync.OnceFunc(func() { close(hold) })
+		defer release() // a test that fails shall end, too
 		_, src := sourceIn[int](w, 1)
 		link := w.link("b")
 		for i := range maxAsking + 1 {
@@ -341,7 +345,7 @@ func TestCloseWhileAsking(t *testing.T) {
 			t.Fatal("it did not wait")
 		case <-time.After(time.Minute):
 		}
-		close(hold)
+		release()
 		<-over
 		if n := g.count("b receives from jobs"); n != maxAsking || w.table.askLater(link, "jobs", nil) {
 			t.Fatal(fmt.Sprint(n, " questions"))
