@@ -2,6 +2,7 @@ package netchan
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -184,6 +185,11 @@ func (h *chanHistory) cutOff(e *chanEnd, until time.Duration) bool {
 		if l.died.set() && l.died.at <= until && !e.straight {
 			return true
 		}
+	}
+	// Who passed it on has left, or died, before there was a way to its home.
+	if e.by != nil && e.done.set() && e.err != nil && strings.Contains(e.err.Error(), "nor the node that passed it on") {
+		l := h.nodes[h.ends[e.by.end].life].died
+		return l.set() && l.at <= e.done.at
 	}
 	return false
 }
