@@ -15,14 +15,15 @@ const (
 	// all wait in the kernel until one is done; but for one of a crowded address
 	// nobody else waits: it is turned away.
 	maxHalfOpen     = 512
-	maxHalfOpenFrom = 128
+	maxHalfOpenFrom = 256
 
 	// A connection dawdles when it has not brought helloBytes within silentGrace, less
 	// than what TLS begins with, or is not done after handshakeGrace; one that does
-	// not keeps its place.
+	// not keeps its place. These are many times what members take where the
+	// processors have too much to do: to send them away would only give them more.
 	helloBytes     = 200
-	silentGrace    = 20 * time.Millisecond
-	handshakeGrace = time.Second
+	silentGrace    = 100 * time.Millisecond
+	handshakeGrace = 2500 * time.Millisecond
 
 	// handshakeBytes is how much may come on a connection before the other side has
 	// proved that it holds the key. An honest one brings about a quarter of it.
