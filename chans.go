@@ -74,10 +74,16 @@ func Flush(ctx context.Context, ch any) error {
 
 // Release gives up a channel that came in a value, now instead of when
 // the program has dropped it and the garbage is collected. What was sent on it is still
-// delivered, and when it was taken Done is closed, at both ends; what is sent later is dropped. What lies in one to
+// delivered, and when it was taken Done is closed, at both ends. What is sent later is dropped, or
+// delivered where Release has not taken effect yet, and may block until what was sent before has
+// been taken. What lies in one to
 // receive from goes back to the channel's home, for who receives there from afar, and it is
 // closed. The channel at its home is not closed. Release does not wait, and does nothing to
 // other channels.
+//
+// A channel in a value that has not left this node yet arrives as one that is gone: before you release
+// what you pass on, Flush what it was sent on, or leave it to the garbage collector, which
+// waits for that by itself.
 func Release(ch any) {
 	if e, _ := chanref.EndingOf(ch); e != nil {
 		e.Release()
@@ -96,7 +102,8 @@ func Home(ch any) (m Member, ok bool) {
 }
 
 // Send sends v on ch, or says why not: the context's error, Err(ch) once Done(ch)
-// is closed, ErrClosed when ch was closed. A nil channel is refused.
+// is closed, ErrClosed when ch was closed. A nil channel is refused. As with any send, nil means that
+// ch has taken v: the other side may go before it has, and then v is dropped and counted.
 func Send[T any](ctx context.Context, ch chan<- T, v T) (err error) {
 	if ch == nil {
 		return &ArgumentError{Call: "Send", Arg: "ch", Problem: "is nil: a send would block for ever"}

@@ -211,7 +211,15 @@ func (s *Source[T]) handBack(o *object) {
 			return
 		}
 	}
-	s.call(end)
+	if s.call(end) {
+		return
+	}
+	for { // sent after the end, and before the program dropped the channel
+		if _, got, _ := c.tryRecv(); !got {
+			return
+		}
+		s.late()
+	}
 }
 
 func (s *Source[T]) number(ask chan<- uint64) (n uint64, ok bool) {

@@ -79,7 +79,7 @@ func newSink[T any](t *Table, g grip[T], c conduit[T], o *object, e elements[T],
 		s.ending = new(Ending) // which is found as long as the channel is there, and must not keep it
 		index(o, s.ending)
 	}
-	if s.size > 0 {
+	if s.size > 0 && !cfg.borrowed { // out of the program's own channel nothing is taken back
 		s.vals = make([]T, s.size+1)
 	}
 	if !t.addSink(s) {
@@ -110,7 +110,7 @@ func (s *Sink[T]) admit(in *mux.In) *use {
 	u := &use{
 		in: in, end: open.End,
 		keeps:  open.Flags&(flagBroadcast|flagAtMostOnce) == 0,
-		lossy:  s.cfg.Lossy || open.Flags&flagLossy != 0,
+		lossy:  s.cfg.Lossy || open.Flags&flagLossy != 0 && !s.cfg.travelled,
 		every:  max(1, s.window/2),
 		single: in.Single(), busy: in.Single(),
 		next: open.First, taken: open.First - 1, told: open.First - 1,
