@@ -75,7 +75,8 @@
 // to give away the right to close it. Passing on a <-chan T moves it: it is closed here, and
 // what lies in it goes back, for whoever reads it next elsewhere, perhaps behind what comes
 // meanwhile. A channel that nobody holds any more, here or elsewhere, is collected as
-// garbage is; [Release] does it sooner. [Done] and [Err] tell of the other side's end, at
+// garbage is; [Release] does it sooner. (Channels that lie unread in each other, or one in itself,
+// keep each other.) [Done] and [Err] tell of the other side's end, at
 // both ends.
 //
 // Values on such channels are delivered at most once on those to send on: where a node dies,

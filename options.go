@@ -37,7 +37,7 @@ func (o receiveOption) applyReceive(c *endConfig) { o(c) }
 const maxBuffer = 1 << 20
 
 // Buffer makes C a channel with room for n values, as make(chan T, n); the
-// default is 0. A receiver lets each of its senders have max(1, n) values on
+// default is 0, and 1,048,576 the most. A receiver lets each of its senders have max(1, n) values on
 // their way, beyond the n that lie in C: so the rate of one channel is at most
 // about n values in each round trip. A small buffer spreads values evenly over
 // receivers, a large one is fast.
