@@ -20,7 +20,7 @@ func TestStalledUses(t *testing.T) {
 	if _, err := netchan.NewReceiver[[]byte](s.node, "bytes"); err != nil { // nobody reads it
 		t.Fatal(err)
 	}
-	schema := schemaOf[[]byte](t)
+	schema := schemaOf[[]byte]()
 	a := attack(t, s.node, s.key)
 	s.healthy(10)
 	before := heap()
@@ -45,7 +45,7 @@ func TestStalledUses(t *testing.T) {
 		t.Errorf("only %d MiB: the attack does not work", cost/mib)
 	}
 	a.say(last, make([]byte, 1<<10)) // what was read of its stream it has got back
-	a.ends()
+	ends(t, a)
 	until(t, "the reason is logged", func() bool { return s.log.has("broke the protocol", "beyond its window") })
 	until(t, "all is freed", func() bool { return heap()-before < 8*mib })
 	s.healthy(100)
@@ -63,7 +63,7 @@ func TestReferences(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	schema := schemaOf[[]chan<- int](t)
+	schema := schemaOf[[]chan<- int]()
 	a := attack(t, s.node, s.key)
 	before := heap()
 	var kept [][]chan<- int

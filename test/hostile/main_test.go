@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"log/slog"
+	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -68,6 +69,38 @@ func until(t testing.TB, what string, ok func() bool) {
 			t.Fatalf("it does not become so: %s", what)
 		}
 	}
+}
+
+// attack makes an attacker of a node.
+func attack(t testing.TB, node *netchan.Node, key netchan.Key) *Attacker {
+	t.Helper()
+	a, err := NewAttacker(t.Context(), node.Self(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Close)
+	return a
+}
+
+// ends waits until the attacker's link has ended.
+func ends(t testing.TB, a *Attacker) {
+	t.Helper()
+	select {
+	case <-a.Done():
+	case <-time.After(patience):
+		t.Fatal("the link goes on")
+	}
+}
+
+// stranger connects to a node without anything to show.
+func stranger(t testing.TB, addr string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
 }
 
 // scene is a node that is attacked, and a healthy one whose values it takes meanwhile.

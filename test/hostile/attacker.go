@@ -1,13 +1,11 @@
 package hostile
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"io"
 	"log/slog"
-	"net"
-	"testing"
-	"time"
 
 	"github.com/matveynator/netchan"
 	"github.com/matveynator/netchan/codec"
@@ -28,56 +26,56 @@ const (
 	maxStreams  = 16384
 )
 
-// An attacker has a link with a node: it holds the key, and its connection is in order.
-type attacker struct {
-	t      testing.TB
+// An Attacker has a link with a node: it holds the key, and its connection is in order.
+// It is used by one goroutine.
+type Attacker struct {
 	host   *peer.Host
 	link   *peer.Link
+	heard  chan struct{} // closed when nothing more is read
 	stream uint32
 	use    uint64
 }
 
-// attack makes a link with node, whose ID is the higher one: the attacker opens the
-// control stream, and data streams with odd numbers.
-func attack(t testing.TB, node *netchan.Node, key netchan.Key) *attacker {
-	t.Helper()
+// NewAttacker makes a link with a node, whose ID is the higher one: the attacker opens the
+// control stream, and data streams with odd numbers. ctx bounds the making; it fails when
+// the node can't be reached. Close the attacker in the end.
+func NewAttacker(ctx context.Context, node netchan.Member, key netchan.Key) (*Attacker, error) {
 	for {
 		host, err := peer.NewHost(peer.Config{Key: key, Name: "attacker", Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
-		t.Cleanup(func() { _ = host.Close() })
-		if host.ID().Compare(peer.NodeID(node.Self().ID)) > 0 {
+		if host.ID().Compare(node.ID) < 0 {
+			_ = host.Close()
 			continue
 		}
-		link, err := host.Link(t.Context(), node.Addr(), peer.NodeID(node.Self().ID))
+		link, err := host.Link(ctx, node.Addr, node.ID)
 		if err != nil {
-			t.Fatal(err)
+			_ = host.Close()
+			return nil, err
 		}
-		a := &attacker{t: t, host: host, link: link, stream: control}
-		heard := make(chan struct{})
+		a := &Attacker{host: host, link: link, heard: make(chan struct{}), stream: control}
 		go func() { // it listens to nothing, but reads
-			defer close(heard)
+			defer close(a.heard)
 			_, _ = io.Copy(io.Discard, struct{ io.Reader }{link})
 		}()
-		t.Cleanup(func() { _ = link.Close(); <-heard })
 		a.head(yWindow, ySYN, control, 0)
-		return a
+		return a, nil
 	}
 }
 
-// ends waits until the link has ended.
-func (a *attacker) ends() {
-	a.t.Helper()
-	select {
-	case <-a.link.Done():
-	case <-time.After(patience):
-		a.t.Fatal("the link goes on")
-	}
+// Done is closed when the link has ended.
+func (a *Attacker) Done() <-chan struct{} { return a.link.Done() }
+
+// Close ends the link, and leaves nothing of the attacker. Closing twice does nothing.
+func (a *Attacker) Close() {
+	_ = a.link.Close()
+	<-a.heard
+	_ = a.host.Close()
 }
 
 // head sends one of yamux' headers, and what follows it.
-func (a *attacker) head(typ, flags byte, stream, length uint32, body ...byte) {
+func (a *Attacker) head(typ, flags byte, stream, length uint32, body ...byte) {
 	head := []byte{0, typ, 0, flags}
 	head = binary.BigEndian.AppendUint32(head, stream)
 	head = binary.BigEndian.AppendUint32(head, length)
@@ -85,7 +83,7 @@ func (a *attacker) head(typ, flags byte, stream, length uint32, body ...byte) {
 }
 
 // say sends data on a stream, in frames that yamux takes.
-func (a *attacker) say(stream uint32, b []byte) {
+func (a *Attacker) say(stream uint32, b []byte) {
 	for len(b) > 0 {
 		n := min(len(b), 32<<10)
 		a.head(yData, 0, stream, uint32(n), b[:n]...)
@@ -94,14 +92,14 @@ func (a *attacker) say(stream uint32, b []byte) {
 }
 
 // open opens a stream and a use of the end of that name on it.
-func (a *attacker) open(name string, schema *codec.Schema) (stream uint32) {
+func (a *Attacker) open(name string, schema *codec.Schema) (stream uint32) {
 	a.stream += 2
 	a.head(yWindow, ySYN, a.stream, 0)
 	a.say(a.stream, a.openFrame(name, [16]byte{}, schema))
 	return a.stream
 }
 
-func (a *attacker) openFrame(name string, id [16]byte, schema *codec.Schema) []byte {
+func (a *Attacker) openFrame(name string, id [16]byte, schema *codec.Schema) []byte {
 	a.use++
 	hash := schema.Hash()
 	b := binary.AppendUvarint(nil, a.use)
@@ -131,22 +129,11 @@ func random(n int) []byte {
 	return b
 }
 
-func schemaOf[T any](t testing.TB) *codec.Schema {
-	t.Helper()
+// schemaOf is the schema of a type that can travel.
+func schemaOf[T any]() *codec.Schema {
 	w, err := codec.NewWriter[T]()
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	return w.Schema()
-}
-
-// stranger connects to a node without anything to show.
-func stranger(t testing.TB, addr string) net.Conn {
-	t.Helper()
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
 }
