@@ -45,7 +45,7 @@ func NewAttacker(ctx context.Context, node netchan.Member, key netchan.Key) (*At
 		if err != nil {
 			return nil, err
 		}
-		if host.ID().Compare(node.ID) < 0 {
+		if host.ID().Compare(node.ID) > 0 {
 			_ = host.Close()
 			continue
 		}
