@@ -37,6 +37,7 @@ var layers = map[string]layer{
 	"examples/sieve":   {ours: []string{"."}, why: "an example uses what users can use"},
 	"test/faultproxy":  {why: "faultproxy knows sockets and bytes, and nothing else of ours"},
 	"test/hostile":     {ours: []string{".", "codec", "peer"}, why: "an attacker has a link, and says on it what it likes"},
+	"test/soak":        {tests: []string{".", "test/faultproxy", "test/hostile"}, why: "a soak uses what users can use, and is hurt by others"},
 	"test/memnet":      {why: "memnet is a network; what uses it is above it"},
 }
 
