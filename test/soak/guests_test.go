@@ -24,10 +24,18 @@ func (w *world) guest(r *rand.Rand) {
 	id := int(w.guests.Add(1))
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	node, err := netchan.Join(ctx, netchan.Config{
+	cfg := netchan.Config{
 		Name: fmt.Sprint("guest-", id), Listen: "127.0.0.1:0", Key: w.key, Logger: slog.New(w.log),
 		Seeds: []string{w.nodes[r.IntN(4)].Addr(), w.nodes[r.IntN(2)].Addr()},
-	})
+	}
+	node, err := netchan.Join(ctx, cfg)
+	for range 2 { // where the machine is busy the answer of who dials back may be late
+		if err == nil {
+			break
+		}
+		w.count.refused.Add(1)
+		node, err = netchan.Join(ctx, cfg)
+	}
 	if err != nil {
 		w.fail("guest %d: %v", id, err)
 		return

@@ -157,8 +157,8 @@ func (w *world) report() {
 
 func (w *world) tally() string {
 	c := &w.count
-	return fmt.Sprintf("%d values, %d requests, %d passed on, %d channels handed out, %d cuts, %d guests, %d attacks, %d strangers",
-		c.values.Load(), c.requests.Load(), c.moved.Load(), c.handed.Load(), c.cuts.Load(), c.joined.Load(), c.attacks.Load(), c.strangers.Load())
+	return fmt.Sprintf("%d values, %d requests, %d passed on, %d channels handed out, %d cuts, %d guests (%d Joins failed), %d attacks, %d strangers",
+		c.values.Load(), c.requests.Load(), c.moved.Load(), c.handed.Load(), c.cuts.Load(), c.joined.Load(), c.refused.Load(), c.attacks.Load(), c.strangers.Load())
 }
 
 // table compares two usages.

@@ -23,7 +23,7 @@ const collectEvery = 250 * time.Millisecond
 
 // counts are of what happened.
 type counts struct {
-	values, requests, moved, handed, cuts, joined, attacks, strangers atomic.Int64
+	values, requests, moved, handed, cuts, joined, refused, attacks, strangers atomic.Int64
 }
 
 // A world is the nodes that stay, and all that happens to them.
