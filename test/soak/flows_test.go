@@ -118,6 +118,7 @@ func (w *world) send(f *flow, i int) {
 
 // balance checks, in quiet, that of what was sent nothing is missing.
 func (w *world) balance() {
+	w.home.clear() // what is known of guests that were closed
 	for _, f := range append(w.flows, w.churn) {
 		for i, s := range f.senders {
 			var came, twice uint64

@@ -44,7 +44,10 @@ func (l *ledger) add(receiver, sender int, n uint64) error {
 	for k.early[n] = true; k.early[k.next]; k.next++ {
 		delete(k.early, k.next)
 	}
-	if l.ordered && n < k.last[receiver] {
+	if !l.ordered {
+		return nil
+	}
+	if n < k.last[receiver] {
 		return fmt.Errorf("reordered: value %d of sender %d came to receiver %d after %d", n, sender, receiver, k.last[receiver]-1)
 	}
 	k.last[receiver] = n + 1
@@ -66,6 +69,13 @@ func (l *ledger) forget(sender int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.tracks, sender)
+}
+
+// clear forgets all senders.
+func (l *ledger) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.tracks)
 }
 
 // The ledger sees what it is there for.
