@@ -15,9 +15,18 @@ const (
 	sealOverhead    = 1 + 12 + 16
 	streamHead      = 1 + 4 + 1
 	maxStream       = 20 << 20
+
+	// maxStreams is how many streams that came memberlist has at once, and maxStreamBytes how
+	// much of all its streams: it keeps what it reads of one until the last byte is there. Nobody
+	// waits for room, whom there is none for tries again.
+	maxStreams     = 1024
+	maxStreamBytes = 128 << 20
 )
 
-var errStream = errors.New("malformed gossip stream")
+var (
+	errStream  = errors.New("malformed gossip stream")
+	errStreams = errors.New("gossip streams take too much")
+)
 
 // stream is a connection in memberlist's hands.
 type stream struct {
@@ -25,6 +34,8 @@ type stream struct {
 	t    *transport
 	once sync.Once
 
+	came    bool   // it was not dialled here
+	got     int    // bytes that were read; guarded by t.mu
 	head    []byte // was read already
 	start   [streamHead]byte
 	started int // bytes of start that have been read
@@ -42,6 +53,9 @@ func (s *stream) Read(p []byte) (int, error) {
 		s.head = s.head[n:]
 	} else if n, err = s.Conn.Read(p); n == 0 {
 		return 0, err
+	}
+	if !s.t.holds(s, n) {
+		return 0, errStreams
 	}
 	if s.started < streamHead {
 		s.started += copy(s.start[s.started:], p[:n])
@@ -71,8 +85,24 @@ func (s *stream) Close() error {
 	s.once.Do(func() {
 		s.t.mu.Lock()
 		delete(s.t.open, s)
+		s.t.held -= s.got
+		if s.came {
+			s.t.came--
+		}
 		s.t.mu.Unlock()
 		s.t.conns.Done()
 	})
 	return err
+}
+
+// holds counts n bytes more that were read of s. It is false when that is too much, of all.
+func (t *transport) holds(s *stream, n int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, open := t.open[s]; !open {
+		return false
+	}
+	s.got += n
+	t.held += n
+	return t.held <= maxStreamBytes
 }

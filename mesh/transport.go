@@ -32,6 +32,8 @@ type transport struct {
 	mu     sync.Mutex
 	closed bool
 	open   map[*stream]struct{}
+	came   int                 // of these, not dialled here
+	held   int                 // bytes that were read of these
 	lent   map[string]net.Conn // by memberlist's name of who is at its other end
 	pings  pingRing
 }
@@ -148,7 +150,7 @@ func (t *transport) DialAddressTimeout(a memberlist.Address, d time.Duration) (n
 	ctx, cancel := context.WithTimeout(t.ctx, d)
 	defer cancel()
 	if conn := t.borrow(a.Name); conn != nil {
-		if s := t.track(conn, nil); s != nil {
+		if s := t.track(conn, nil, false); s != nil {
 			return s, nil
 		}
 		return nil, ErrClosed // who lent it closes it
@@ -161,7 +163,7 @@ func (t *transport) DialAddressTimeout(a memberlist.Address, d time.Duration) (n
 		_ = conn.Close()
 		return nil, fmt.Errorf("mesh: %v answers at %s, not %s", id, a.Addr, a.Name)
 	}
-	s := t.track(conn, nil)
+	s := t.track(conn, nil, false)
 	if s == nil {
 		_ = conn.Close()
 		return nil, ErrClosed
@@ -195,7 +197,7 @@ func (t *transport) takeBack(name string, conn net.Conn) {
 
 // deliver gives memberlist a connection that came; head is what was read of it.
 func (t *transport) deliver(conn net.Conn, head []byte) {
-	s := t.track(conn, head)
+	s := t.track(conn, head, true)
 	if s == nil {
 		_ = conn.Close()
 		return
@@ -207,14 +209,18 @@ func (t *transport) deliver(conn net.Conn, head []byte) {
 	}
 }
 
-func (t *transport) track(conn net.Conn, head []byte) *stream {
+// track is nil when there are too many, or the transport is closed.
+func (t *transport) track(conn net.Conn, head []byte, came bool) *stream {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
+	if t.closed || came && t.came >= maxStreams {
 		return nil
 	}
-	s := &stream{Conn: conn, t: t, head: head}
+	s := &stream{Conn: conn, t: t, head: head, came: came}
 	t.open[s] = struct{}{}
+	if came {
+		t.came++
+	}
 	t.conns.Add(1)
 	return s
 }
