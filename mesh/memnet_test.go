@@ -24,6 +24,29 @@ type memNet struct {
 	lossy bool               // no packet arrives, only streams do
 	loss  float64            // of packets
 	dials map[string]int     // to each address
+	tape  *[]taped           // of all packets; nil: none
+}
+
+// taped is a packet that somebody has written down.
+type taped struct {
+	memPacket
+	to string
+}
+
+// play sends packets once more.
+func (n *memNet) play(tape []taped) {
+	for _, p := range tape {
+		n.mu.Lock()
+		h := n.hosts[p.to]
+		n.mu.Unlock()
+		if h == nil {
+			continue
+		}
+		select {
+		case h.pc.in <- p.memPacket:
+		default:
+		}
+	}
 }
 
 func newMemNet() *memNet {
@@ -180,8 +203,14 @@ func (p *memPackets) WriteTo(b []byte, to net.Addr) (int, error) {
 	if h == nil || p.host.net.loses() {
 		return len(b), nil
 	}
+	packet := memPacket{append([]byte(nil), b...), p.host.addr}
+	p.host.net.change(func() {
+		if tape := p.host.net.tape; tape != nil {
+			*tape = append(*tape, taped{packet, to.String()})
+		}
+	})
 	select {
-	case h.pc.in <- memPacket{append([]byte(nil), b...), p.host.addr}:
+	case h.pc.in <- packet:
 	default:
 	}
 	return len(b), nil

@@ -224,6 +224,45 @@ func TestPartitionWithoutSeeds(t *testing.T) {
 	})
 }
 
+// Who has no key but has written packets down can send them again: that changes nothing that lasts.
+func TestReplayedPackets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newMemNet()
+		var tape []taped
+		n.tape = &tape
+		a, b, c := n.node(t, 1), n.node(t, 2, at(1)), n.node(t, 3, at(1))
+		for _, m := range []*Mesh{a, b, c} {
+			join(t, m)
+		}
+		size(t, time.Minute, 3, a, b, c)
+		b.Publish([]End{end(1, "old")})
+		c.Publish([]End{end(2, "old")})
+		has(t, time.Minute, "old", 2, a, b, c)
+		<-time.After(time.Minute)
+		b.Publish([]End{end(1, "new")})
+		has(t, time.Minute, "new", 1, a, b, c)
+		_ = c.Leave(t.Context())
+		_ = c.Close()
+		n.unplug(at(3))
+		size(t, time.Minute, 2, a, b)
+		<-time.After(time.Minute)
+		n.change(func() { n.tape = nil })
+		if len(tape) < 100 {
+			t.Fatalf("only %d packets", len(tape))
+		}
+		for range 3 {
+			n.play(tape)
+			<-time.After(time.Second)
+			if got := len(a.Lookup("new")); got != 1 {
+				t.Fatalf("%d ends have the new name", got)
+			}
+		}
+		size(t, 30*time.Second, 2, a, b)
+		has(t, 30*time.Second, "old", 0, a, b)
+		has(t, time.Second, "new", 1, a, b)
+	})
+}
+
 // What UDP loses is fetched.
 func TestLossyPackets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
