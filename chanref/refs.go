@@ -1,6 +1,7 @@
 package chanref
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -108,17 +109,20 @@ func renew[M ~map[K]V, K comparable, V any](m *M) {
 	*m = fresh
 }
 
-// recent remembers IDs for a while: at least the last recentMost of them.
-type recent struct{ now, before map[mux.ID]struct{} }
+// recent remembers IDs for a while: at least the last recentMost of them. Half of an ID is
+// enough: who makes it chooses it at random, and one alike could only be its own.
+type recent struct{ now, before map[uint64]struct{} }
+
+func half(id mux.ID) uint64 { return binary.LittleEndian.Uint64(id[:]) }
 
 // recentMost is as many as go at once when a peer is lost.
 const recentMost = MaxRefs
 
 func (r *recent) add(id mux.ID) {
 	if r.now == nil || len(r.now) >= recentMost {
-		r.now, r.before = make(map[mux.ID]struct{}), r.now
+		r.now, r.before = make(map[uint64]struct{}), r.now
 	}
-	r.now[id] = struct{}{}
+	r.now[half(id)] = struct{}{}
 }
 
 // late notes the ID of something that is no more.
@@ -129,8 +133,8 @@ func (t *Table) late(id mux.ID) {
 }
 
 func (r *recent) has(id mux.ID) bool {
-	_, now := r.now[id]
-	_, before := r.before[id]
+	_, now := r.now[half(id)]
+	_, before := r.before[half(id)]
 	return now || before
 }
 

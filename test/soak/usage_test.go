@@ -15,7 +15,9 @@ import (
 
 // What may be more at the end than near the beginning, however long it took.
 const (
-	moreHeap        = 6 << 20 // buffers of links, and what the runtime keeps of goroutines
+	// moreHeap: the IDs of channels that were, up to 65,536 at each node and in both directions of each
+	// session, and dead members, for five minutes. Both grow at first, and not beyond.
+	moreHeap        = 40 << 20
 	moreStreams     = 64 * 12 // streams that wait for their next use: so many for each direction of each link
 	moreOfAKind     = 2       // goroutines with any other task
 	moreDescriptors = 4       // gossip's own connections
