@@ -15,9 +15,10 @@ import (
 
 // What may be more at the end than near the beginning, however long it took.
 const (
-	// moreHeap: the IDs of channels that were, up to 65,536 at each node and in both directions of each
-	// session, and dead members, for five minutes. Both grow at first, and not beyond.
-	moreHeap        = 40 << 20
+	// moreHeap: two thirds of it for the IDs of channels that were, up to 65,536 at each node and in
+	// both directions of each session; the rest for dead members, which are kept for five
+	// minutes, buffers of links, and what the runtime keeps of goroutines.
+	moreHeap        = 16 << 20
 	moreStreams     = 64 * 12 // streams that wait for their next use: so many for each direction of each link
 	moreOfAKind     = 2       // goroutines with any other task
 	moreDescriptors = 4       // gossip's own connections
