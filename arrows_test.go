@@ -30,12 +30,13 @@ var layers = map[string]layer{
 	"peer":             {tests: []string{"test/faultproxy", "test/memnet"}, why: "peer knows links; what travels over them is above it"},
 	"mesh":             {theirs: []string{"github.com/hashicorp/memberlist"}, tests: []string{"test/memnet"}, why: "mesh gets sockets and identities through an interface, and only it knows memberlist"},
 	"chanref":          {ours: []string{"codec", "mux"}, why: "chanref joins channels to streams; links and gossip are the root's"},
-	".":                {ours: []string{"chanref", "codec", "mesh", "mux", "peer"}, tests: []string{"test/faultproxy", "test/memnet"}, why: "the root composes what is below it, and needs nobody else's code for that"},
+	".":                {ours: []string{"chanref", "codec", "mesh", "mux", "peer"}, tests: []string{"test/faultproxy", "test/history", "test/memnet"}, why: "the root composes what is below it, and needs nobody else's code for that"},
 	"examples/cluster": {ours: []string{"."}, why: "an example uses what users can use"},
 	"examples/seed":    {ours: []string{"."}, why: "an example uses what users can use"},
 	"examples/chat":    {ours: []string{"."}, why: "an example uses what users can use"},
 	"examples/sieve":   {ours: []string{"."}, why: "an example uses what users can use"},
 	"test/faultproxy":  {why: "faultproxy knows sockets and bytes, and nothing else of ours"},
+	"test/history":     {why: "history is told what happened; it knows nobody who does it"},
 	"test/hostile":     {ours: []string{".", "codec", "peer"}, why: "an attacker has a link, and says on it what it likes"},
 	"test/soak":        {tests: []string{".", "test/faultproxy", "test/hostile"}, why: "a soak uses what users can use, and is hurt by others"},
 	"test/memnet":      {why: "memnet is a network; what uses it is above it"},
@@ -158,6 +159,9 @@ func TestArrowsCanFail(t *testing.T) {
 		{"peer/a.go", module + "/test/memnet", false},
 		{"codec/a_test.go", module + "/test/memnet", false},
 		{"test/memnet/a.go", module + "/peer", false},
+		{"a_test.go", module + "/test/history", true},
+		{"test/history/a.go", module, false},
+		{"test/history/a_test.go", module, false},
 	} {
 		if err := arrow(c.name, c.imported); (err == nil) != c.ok {
 			t.Errorf("%s importing %s: %v", c.name, c.imported, err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/matveynator/netchan/chanref"
 	"github.com/matveynator/netchan/peer"
+	"github.com/matveynator/netchan/test/history"
 )
 
 // list is who holds something now.
@@ -40,16 +41,16 @@ func (p *chanPlay) calmChans() {
 	// elsewhere, there too: what came back waits for that.
 	seen := make(map[int]bool)
 	for _, a := range p.list(func(a *holder) bool { return a.atHome }) {
-		if seen[a.log.ch] || !p.alive(a.log.life) {
+		if seen[a.log.Ch] || !p.h.Alive(a.log.Node) {
 			continue
 		}
-		seen[a.log.ch] = true
-		c := p.ch.chans[a.log.ch]
-		here := func(o *holder) bool { return receives(o) && o.log.ch == c.id && o.atHome }
+		seen[a.log.Ch] = true
+		c := p.ch.Chan(a.log.Ch)
+		here := func(o *holder) bool { return receives(o) && o.log.Ch == c.ID && o.atHome }
 		if len(p.list(here)) == 0 {
-			p.holds(a.at, p.ch.end(c.id, a.log.life, toReceive, 0), a.own, nil, a.own)
+			p.holds(a.at, p.ch.Hold(c.ID, a.log.Node, history.ToReceive, 0), a.own, nil, a.own)
 		}
-		if c.readAway.set() {
+		if p.ch.ReadAway(c) {
 			again = append(again, p.list(here)[0])
 		}
 	}
@@ -60,15 +61,13 @@ func (p *chanPlay) calmChans() {
 	}
 	p.until("what was passed on is there", littered(func() string { read(); return p.idle() }))
 	p.lostOnTheWay()
-	p.until("all that was accepted has arrived", littered(func() string { read(); return p.ch.missing() }))
+	p.until("all that was accepted has arrived", littered(func() string { read(); return p.ch.Missing() }))
 }
 
 // passedAway is true for who holds what is left of a channel that was passed on, and that its home
 // has dropped.
 func (p *chanPlay) passedAway(a *holder) bool {
-	p.h.mu.Lock()
-	defer p.h.mu.Unlock()
-	return !a.atHome && a.log.moved.set() && p.ch.chans[a.log.ch].forsaken.set()
+	return !a.atHome && p.ch.MovedOn(a.log)
 }
 
 // idle says who is not.
@@ -81,7 +80,7 @@ func (p *chanPlay) idle() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for key, s := range p.mail {
-		if st := s.Stats(); p.alive(key[0]) && (st.InFlight+st.Waiting > 0 || len(s.C) > 0) {
+		if st := s.Stats(); p.h.Alive(key[0]) && (st.InFlight+st.Waiting > 0 || len(s.C) > 0) {
 			return fmt.Sprintf("mail of life %d to %d: %+v", key[0], key[1], st)
 		}
 	}
@@ -94,31 +93,31 @@ func (p *chanPlay) stuck(a *holder) bool {
 	if !a.atHome || !a.sends.Load() {
 		return false
 	}
-	return len(p.list(func(o *holder) bool { return receives(o) && o.log.ch == a.log.ch && o.atHome && !o.shut })) == 0
+	return len(p.list(func(o *holder) bool { return receives(o) && o.log.Ch == a.log.Ch && o.atHome && !o.shut })) == 0
 }
 
 // endChans ends the channels, each in one of the ways there are, and then all else.
 func (p *chanPlay) endChans() {
 	p.until("what others hold is what they say", littered(p.counted)) // some wait behind values that nobody reads
 	ofKind := func(n int, which func(*holder) bool) func(*holder) bool {
-		return func(a *holder) bool { return a.log.ch%3 == n && which(a) }
+		return func(a *holder) bool { return a.log.Ch%3 == n && which(a) }
 	}
 	away := func(a *holder) bool { return !a.atHome }
 	// Some are closed by whoever holds them first, and has not given them up.
 	closed := make(map[int]bool)
 	for _, a := range p.list(ofKind(0, sends)) {
-		if !raceEnabled && !closed[a.log.ch] && p.alive(a.log.life) && !over(a.done) {
-			closed[a.log.ch] = true
+		if !raceEnabled && !closed[a.log.Ch] && p.h.Alive(a.log.Node) && !over(a.done) {
+			closed[a.log.Ch] = true
 			a.end()
 		}
 	}
 	// That the program at home has closed one shows when something is sent on it.
-	for _, a := range p.list(func(a *holder) bool { return closed[a.log.ch] && sends(a) && away(a) }) {
+	for _, a := range p.list(func(a *holder) bool { return closed[a.log.Ch] && sends(a) && away(a) }) {
 		a.tell(1)
 	}
 	// A close comes behind what was sent before it: that goes where the home has dropped the channel.
 	p.until("those who hold what was closed know", littered(func() string {
-		return p.open(p.list(func(a *holder) bool { return closed[a.log.ch] }))
+		return p.open(p.list(func(a *holder) bool { return closed[a.log.Ch] }))
 	}))
 	// Of some nobody reads any more, and the home has dropped them.
 	for _, a := range p.list(ofKind(1, func(a *holder) bool { return receives(a) || a.atHome })) {
@@ -136,7 +135,7 @@ func (p *chanPlay) endChans() {
 	}
 	p.until("homes know that nobody else holds their channels", littered(func() string {
 		for _, a := range p.list(ofKind(2, func(a *holder) bool { return a.atHome })) {
-			if e, _ := chanref.EndingOf(a.own); e != nil && p.alive(a.log.life) && !over(e.Done()) {
+			if e, _ := chanref.EndingOf(a.own); e != nil && p.h.Alive(a.log.Node) && !over(e.Done()) {
 				return fmt.Sprintf("%v: Done is open at its home", a.log)
 			}
 		}

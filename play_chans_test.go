@@ -7,12 +7,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/matveynator/netchan/test/history"
 )
 
 // chanPlay is a program with channels in values being run in a world.
 type chanPlay struct {
 	*play
-	ch *chanHistory
+	ch *history.Chans
 
 	arriving sync.Mutex // held while a channel that comes is compared with those that are held; before mu
 	mu       sync.Mutex // guards what follows
@@ -21,6 +23,14 @@ type chanPlay struct {
 	over     bool // nobody comes to hold anything any more
 	boxes    map[int]*box
 	mail     map[[2]int]*Sender[letter] // from a life to a slot
+}
+
+// letter is the value that such programs send, by mail or on a channel.
+type letter struct {
+	From, N int // the end that it was sent on, and its number there, from 1; unique together
+	Pass    int // of the channel in it; 0: none
+	To      chan<- letter
+	Of      <-chan letter
 }
 
 // box is where one life of a node gets its mail.
@@ -37,10 +47,10 @@ const (
 
 func newChanPlay(w *world, name string) *chanPlay {
 	begin := time.Now()
-	p := &play{w: w, name: name, h: newHistory(func() time.Duration { return time.Since(begin) })}
+	p := &play{w: w, name: name, h: history.New(func() time.Duration { return time.Since(begin) }, ErrClosed)}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	w.begin(p.h)
-	return &chanPlay{play: p, ch: newChanHistory(p.h), boxes: make(map[int]*box), mail: make(map[[2]int]*Sender[letter])}
+	return &chanPlay{play: p, ch: history.NewChans(p.h), boxes: make(map[int]*box), mail: make(map[[2]int]*Sender[letter])}
 }
 
 // runChans is run for programs with channels in values.
@@ -59,7 +69,7 @@ func runChans(w *world, name string, prog program, inPeace bool) *chanPlay {
 		p.endChans()
 	}
 	p.cancel()
-	if !inPeace || len(p.h.wrong) > 0 {
+	if !inPeace || p.h.Faults() > 0 {
 		w.close()
 	}
 	p.stop()
@@ -150,8 +160,8 @@ func (p *chanPlay) pick(b byte, which func(*holder) bool) *holder {
 }
 
 func anyHolder(*holder) bool  { return true }
-func sends(a *holder) bool    { return a.log.dir == toSend }
-func receives(a *holder) bool { return a.log.dir == toReceive }
+func sends(a *holder) bool    { return a.log.Dir == history.ToSend }
+func receives(a *holder) bool { return a.log.Dir == history.ToReceive }
 
 func (p *chanPlay) chanStep(s step) {
 	var a *holder
@@ -196,32 +206,32 @@ func (p *chanPlay) makes(at *slot, size int) {
 	p.w.mu.Lock()
 	n, life := at.node, at.number
 	p.w.mu.Unlock()
-	if n == nil || len(p.ch.chans) >= maxChans {
+	if n == nil || p.ch.Made() >= maxChans {
 		return
 	}
 	c := make(chan letter, size)
-	log := p.ch.makes(life, size)
-	p.holds(at, p.ch.end(log.id, life, toSend, 0), c, c, nil)
-	p.holds(at, p.ch.end(log.id, life, toReceive, 0), c, nil, c)
+	log := p.ch.Make(life, size)
+	p.holds(at, p.ch.Hold(log.ID, life, history.ToSend, 0), c, c, nil)
+	p.holds(at, p.ch.Hold(log.ID, life, history.ToReceive, 0), c, nil, c)
 }
 
 // passes a channel on.
 func (p *chanPlay) passes(a *holder, s step) {
 	to := p.slot(s.b)
 	if s.inMail() {
-		n := p.nodeOf(a.at, a.log.life)
+		n := p.nodeOf(a.at, a.log.Node)
 		if n == nil {
 			return
 		}
-		mail := p.mailTo(n, a.log.life, to)
+		mail := p.mailTo(n, a.log.Node, to)
 		if mail != nil {
-			a.pass(to.index, p.linked(to, a.log.ch), mail.C)
+			a.pass(to.index, p.linked(to, a.log.Ch), mail.C)
 		}
 		return
 	}
 	// In a value on another channel; never one that was made later, so that no two
 	// wait in each other for ever.
-	over := p.pick(s.b, func(o *holder) bool { return sends(o) && o.log.life == a.log.life && o.log.ch < a.log.ch })
+	over := p.pick(s.b, func(o *holder) bool { return sends(o) && o.log.Node == a.log.Node && o.log.Ch < a.log.Ch })
 	if over != nil {
 		a.passOver(over)
 	}
@@ -242,7 +252,7 @@ func (p *chanPlay) linked(at *slot, ch int) bool {
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
 	for _, s := range p.w.slots {
-		if s.number == p.ch.chans[ch].home && s.node != nil && at.node != nil {
+		if s.number == p.ch.Chan(ch).Home && s.node != nil && at.node != nil {
 			return at.node.hub.session(s.node.Self().ID) != nil
 		}
 	}
@@ -253,10 +263,10 @@ func (p *chanPlay) linked(at *slot, ch int) bool {
 func (p *chanPlay) drops(a *holder) {
 	p.mu.Lock()
 	p.holders = slices.DeleteFunc(p.holders, func(o *holder) bool { return o == a })
-	left := slices.ContainsFunc(p.holders, func(o *holder) bool { return o.atHome && o.log.ch == a.log.ch })
+	left := slices.ContainsFunc(p.holders, func(o *holder) bool { return o.atHome && o.log.Ch == a.log.Ch })
 	p.mu.Unlock()
 	if a.atHome && !left {
-		p.ch.forsakes(p.ch.chans[a.log.ch])
+		p.ch.Forsakes(p.ch.Chan(a.log.Ch))
 	}
 	a.drop()
 }
@@ -266,14 +276,12 @@ func (p *chanPlay) opens(at *slot, life int, v letter) {
 	if v.Pass == 0 {
 		return
 	}
-	p.h.mu.Lock()
-	ps := *p.ch.passes[v.Pass-1]
-	p.h.mu.Unlock()
-	if (v.To != nil) != (ps.dir == toSend) || (v.Of != nil) != (ps.dir == toReceive) {
-		p.h.fault(errInvented, "pass %d has brought %T, %T", v.Pass, v.To, v.Of)
+	ps := p.ch.PassOf(v.Pass)
+	if (v.To != nil) != (ps.Dir == history.ToSend) || (v.Of != nil) != (ps.Dir == history.ToReceive) {
+		p.h.Fault(history.ErrInvented, "pass %d has brought %T, %T", v.Pass, v.To, v.Of)
 		return
 	}
-	if !p.alive(life) {
+	if !p.h.Alive(life) {
 		return
 	}
 	p.arriving.Lock()
@@ -281,31 +289,31 @@ func (p *chanPlay) opens(at *slot, life int, v letter) {
 	p.mu.Lock()
 	full := p.over || len(p.holders) >= maxHolders
 	for _, o := range p.holders {
-		if o.log.ch != ps.ch || o.log.dir != ps.dir || o.log.life != life {
+		if o.log.Ch != ps.Ch || o.log.Dir != ps.Dir || o.log.Node != life {
 			continue
 		}
 		if o.holds(v) {
 			p.mu.Unlock()
-			p.ch.keeps(v.Pass)
+			p.ch.Keep(v.Pass)
 			return // it is the very same
 		}
-		p.other(o, &ps, v)
+		p.other(o, ps, v)
 	}
 	p.mu.Unlock()
 	// What comes home when the program there has dropped it is no proxy: that is left.
-	home := p.ch.chans[ps.ch].home == life
+	home := p.ch.Chan(ps.Ch).Home == life
 	if !full || home {
-		p.ch.keeps(v.Pass)
+		p.ch.Keep(v.Pass)
 	}
 	if !full && !home {
-		p.holds(at, p.ch.end(ps.ch, life, ps.dir, v.Pass), nil, v.To, v.Of)
+		p.holds(at, p.ch.Hold(ps.Ch, life, ps.Dir, v.Pass), nil, v.To, v.Of)
 	}
 }
 
 // other looks whether a node may have got another channel than the one it holds: the
 // original comes home as itself, and a proxy that has not ended is found again.
-func (p *chanPlay) other(o *holder, ps *pass, v letter) {
-	if p.passedDead(ps) {
+func (p *chanPlay) other(o *holder, ps history.Pass, v letter) {
+	if p.ch.PassedDead(ps) {
 		return
 	}
 	if o.atHome {
@@ -315,16 +323,16 @@ func (p *chanPlay) other(o *holder, ps *pass, v letter) {
 	done, new := o.done, doneOf(v)
 	p.wg.Go(func() {
 		time.Sleep(time.Millisecond)
-		if !over(done) && !over(new) && !p.letGo(o.log) {
-			p.h.fault(errDishonest, "%v has come once more by pass %d, as another channel", o.log, v.Pass)
+		if !over(done) && !over(new) && !p.ch.LetGo(o.log) {
+			p.h.Fault(history.ErrDishonest, "%v has come once more by pass %d, as another channel", o.log, v.Pass)
 		}
 	})
 }
 
 // homecoming is an original that has come home as another channel.
 type homecoming struct {
-	to   *chanEnd
-	pass *pass
+	to   *history.ChanEnd
+	pass history.Pass
 	n    int
 }
 
@@ -335,26 +343,10 @@ func (p *chanPlay) lostOnTheWay() {
 	strays := p.strays
 	p.mu.Unlock()
 	for _, s := range strays {
-		if !p.passedDead(s.pass) {
-			p.h.fault(errDishonest, "%v has come home as another channel by pass %d", s.to, s.n)
+		if !p.ch.PassedDead(s.pass) {
+			p.h.Fault(history.ErrDishonest, "%v has come home as another channel by pass %d", s.to, s.n)
 		}
 	}
-}
-
-// passedDead says whether what was passed on may have been a channel no more: closed, or a proxy
-// that was released, or cut off.
-func (p *chanPlay) passedDead(ps *pass) bool {
-	p.h.mu.Lock()
-	defer p.h.mu.Unlock()
-	by := p.ch.ends[ps.end]
-	return len(p.ch.chans[ps.ch].closes) > 0 || by.let.set() || by.done.set()
-}
-
-// letGo says whether an end was released or passed on.
-func (p *chanPlay) letGo(e *chanEnd) bool {
-	p.h.mu.Lock()
-	defer p.h.mu.Unlock()
-	return e.let.set() || e.moved.set() || e.gone.set()
 }
 
 func doneOf(v letter) <-chan struct{} {

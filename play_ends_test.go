@@ -2,36 +2,18 @@ package netchan
 
 import (
 	"context"
-	"encoding/binary"
-	"hash/crc32"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/matveynator/netchan/test/history"
 )
-
-// pad makes the bytes of a value: a half of them can be compressed.
-func (v *parcel) pad(size int) {
-	v.Pad = make([]byte, size)
-	random := rand.NewPCG(uint64(v.From), uint64(v.N))
-	for b := v.Pad[:size/2]; len(b) >= 8; b = b[8:] {
-		binary.LittleEndian.PutUint64(b, random.Uint64())
-	}
-	v.Sum = v.sum()
-}
-
-func (v *parcel) sum() uint32 {
-	var b [16]byte
-	binary.LittleEndian.PutUint64(b[:], uint64(v.From))
-	binary.LittleEndian.PutUint64(b[8:], uint64(v.N))
-	return crc32.Update(crc32.ChecksumIEEE(b[:]), crc32.IEEETable, v.Pad)
-}
 
 // sending is a Sender and the goroutine that sends on it, one thing after the other.
 type sending struct {
-	h   *history
-	log *senderLog
-	s   *Sender[parcel]
+	h   *history.History
+	log *history.Sender
+	s   *Sender[history.Parcel]
 	do  chan func()
 	wg  *sync.WaitGroup
 
@@ -44,7 +26,7 @@ type sending struct {
 // maxToDo bounds what waits for a sender; more is left out.
 const maxToDo = 64
 
-func (p *play) newSending(log *senderLog, s *Sender[parcel]) *sending {
+func (p *play) newSending(log *history.Sender, s *Sender[history.Parcel]) *sending {
 	a := &sending{h: p.h, log: log, s: s, do: make(chan func(), maxToDo), wg: &p.wg, stopAt: p.ctx}
 	p.wg.Go(func() {
 		for f := range a.do {
@@ -54,7 +36,7 @@ func (p *play) newSending(log *senderLog, s *Sender[parcel]) *sending {
 	})
 	p.wg.Go(func() {
 		<-s.Done()
-		p.h.senderEnded(log, s.Err())
+		p.h.SenderEnded(log, s.Err())
 	})
 	return a
 }
@@ -68,9 +50,9 @@ func (a *sending) then(f func()) {
 	}
 }
 
-func (a *sending) value(size int, loose bool) parcel {
-	v := parcel{From: a.log.id, N: a.h.sends(a.log, loose)}
-	v.pad(size)
+func (a *sending) value(size int, loose bool) history.Parcel {
+	v := history.Parcel{From: a.log.ID, N: a.h.Sends(a.log, loose)}
+	v.Fill(size)
 	return v
 }
 
@@ -82,7 +64,7 @@ func (a *sending) send(count, size int) {
 			}
 			v := a.value(size, false)
 			a.s.C <- v
-			a.h.accepted(a.log, v.N)
+			a.h.Accepted(a.log, v.N)
 		}
 	})
 }
@@ -93,14 +75,14 @@ const callTime = 8 * time.Second
 func (a *sending) deliver(size int, aside bool) {
 	a.run(aside, func(ctx context.Context) {
 		v := a.value(size, aside)
-		done := a.h.call(a.log, "Deliver", v.N)
+		done := a.h.Call(a.log, "Deliver", v.N)
 		done(a.s.Deliver(ctx, v))
 	})
 }
 
 func (a *sending) flush(aside bool) {
 	a.run(aside, func(ctx context.Context) {
-		done := a.h.call(a.log, "Flush", 0)
+		done := a.h.Call(a.log, "Flush", 0)
 		done(a.s.Flush(ctx))
 	})
 }
@@ -128,7 +110,7 @@ func (a *sending) closeC() {
 	a.then(func() {
 		if !a.closed {
 			a.closed = true
-			a.h.closesC(a.log)
+			a.h.ClosesC(a.log)
 			close(a.s.C)
 		}
 	})
@@ -136,14 +118,14 @@ func (a *sending) closeC() {
 
 func (a *sending) detach() {
 	a.ending = true
-	a.h.detaches(a.log)
+	a.h.Detaches(a.log)
 	a.s.Close()
 }
 
 // reading is a Receiver and the goroutine that reads from it.
 type reading struct {
-	log *receiverLog
-	r   *Receiver[parcel]
+	log *history.Receiver
+	r   *Receiver[history.Parcel]
 	how chan reader
 	out chan struct{} // closed when C was
 }
@@ -156,12 +138,12 @@ type reader struct {
 
 const noLimit = 1 << 30
 
-func (p *play) newReading(log *receiverLog, r *Receiver[parcel], how reader) *reading {
+func (p *play) newReading(log *history.Receiver, r *Receiver[history.Parcel], how reader) *reading {
 	a := &reading{log: log, r: r, how: make(chan reader, maxToDo), out: make(chan struct{})}
 	p.wg.Go(func() {
 		defer close(a.out)
 		for {
-			var c <-chan parcel
+			var c <-chan history.Parcel
 			if how.left > 0 {
 				c = r.C
 			}
@@ -170,10 +152,10 @@ func (p *play) newReading(log *receiverLog, r *Receiver[parcel], how reader) *re
 				continue
 			case v, ok := <-c:
 				if !ok {
-					p.h.receiverEnded(log, r.Err())
+					p.h.ReceiverEnded(log, r.Err())
 					return
 				}
-				p.h.took(log, v)
+				p.h.Took(log, v.From, v.N, v.Intact())
 			}
 			how.left--
 			if how.pause > 0 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/matveynator/netchan/chanref"
+	"github.com/matveynator/netchan/test/history"
 )
 
 // holder is a channel in one direction that a node's program holds, and the goroutine
@@ -14,7 +15,7 @@ import (
 // it is garbage once that was dropped.
 type holder struct {
 	p   *chanPlay
-	log *chanEnd
+	log *history.ChanEnd
 	at  *slot
 
 	mu  sync.Mutex // guards what follows, which is nil once it was dropped
@@ -35,7 +36,7 @@ type holder struct {
 }
 
 // holds has a node's program hold a channel from now on.
-func (p *chanPlay) holds(at *slot, log *chanEnd, own chan letter, to chan<- letter, of <-chan letter) *holder {
+func (p *chanPlay) holds(at *slot, log *history.ChanEnd, own chan letter, to chan<- letter, of <-chan letter) *holder {
 	a := &holder{
 		p: p, log: log, at: at, own: own, to: to, of: of, atHome: own != nil,
 		do: make(chan func(), maxToDo), how: make(chan reader, maxToDo), out: make(chan struct{}),
@@ -65,7 +66,7 @@ func (a *holder) watch(to chan<- letter, of <-chan letter) {
 		e, _ = chanref.EndingOf(of)
 	}
 	if e == nil {
-		a.p.h.fault(errDishonest, "%v is no channel that has travelled", a.log)
+		a.p.h.Fault(history.ErrDishonest, "%v is no channel that has travelled", a.log)
 		a.done = make(chan struct{})
 		return
 	}
@@ -74,7 +75,7 @@ func (a *holder) watch(to chan<- letter, of <-chan letter) {
 	p.wg.Go(func() {
 		select {
 		case <-e.Done():
-			p.ch.at(log, &log.done, "is done:", e.Err())
+			p.ch.Done(log, e.Err())
 		case <-p.ctx.Done():
 		}
 	})
@@ -108,11 +109,11 @@ func (a *holder) run() {
 		case v, ok := <-c:
 			if !ok {
 				a.shut = true
-				a.p.ch.at(a.log, &a.log.closed, "is found closed:", Err(a.of))
+				a.p.ch.FoundClosed(a.log, Err(a.of))
 				continue
 			}
-			a.p.ch.hears(a.log, v)
-			a.p.opens(a.at, a.log.life, v)
+			a.p.ch.Hears(a.log, v.From, v.N)
+			a.p.opens(a.at, a.log.Node, v)
 		}
 		if how.left--; how.pause > 0 {
 			time.Sleep(how.pause)
@@ -128,7 +129,7 @@ func (a *holder) forget() {
 
 // drop has the holder forget the channel, and returns when it has.
 func (a *holder) drop() {
-	a.p.ch.at(a.log, &a.log.gone, "is dropped", nil)
+	a.p.ch.Drops(a.log)
 	a.cancel()
 	<-a.out
 }
@@ -164,13 +165,13 @@ func (a *holder) send(v letter) (ok bool) {
 	if a.shut || a.quit.Err() != nil {
 		return false
 	}
-	v.From, v.N = a.log.id, a.p.ch.tells(a.log)
+	v.From, v.N = a.log.ID, a.p.ch.Tells(a.log)
 	a.sends.Store(true)
 	defer a.sends.Store(false)
 	defer a.closed()
 	select {
 	case a.to <- v:
-		a.p.ch.told(a.log, v.N)
+		a.p.ch.Told(a.log, v.N)
 		return true
 	case <-a.quit.Done():
 	}
@@ -182,8 +183,8 @@ func (a *holder) send(v letter) (ok bool) {
 func (a *holder) closed() {
 	if r := recover(); r != nil {
 		a.shut = true
-		if (a.log.dir != toSend || !a.log.straight || a.done != nil) && !a.p.ch.shutBeside(a.log) {
-			a.p.h.fault(errDishonest, "%v: %v", a.log, r)
+		if (a.log.Dir != history.ToSend || !a.log.Straight() || a.done != nil) && !a.p.ch.ShutBeside(a.log) {
+			a.p.h.Fault(history.ErrDishonest, "%v: %v", a.log, r)
 		}
 	}
 }
@@ -195,7 +196,7 @@ func (a *holder) end() {
 	a.then(func() {
 		if !a.shut {
 			defer a.closed()
-			a.p.ch.shuts(a.log)
+			a.p.ch.Shuts(a.log)
 			a.shut = true
 			close(a.to)
 		}
@@ -206,7 +207,7 @@ func (a *holder) end() {
 func (a *holder) release() {
 	a.then(func() {
 		if a.done != nil {
-			a.p.ch.at(a.log, &a.log.let, "is released", nil)
+			a.p.ch.Releases(a.log)
 		}
 		if a.to != nil {
 			Release(a.to)
@@ -220,7 +221,7 @@ func (a *holder) release() {
 // before.
 func (a *holder) pass(slot int, linked bool, mail chan<- letter) {
 	a.then(func() {
-		v := letter{Pass: a.p.ch.pass(a.log, len(a.log.values), pass{slot: slot, linked: linked}), To: a.to, Of: a.of}
+		v := letter{Pass: a.p.ch.Pass(a.log, history.Pass{To: slot, Linked: linked}), To: a.to, Of: a.of}
 		select {
 		case mail <- v:
 		case <-a.quit.Done():
@@ -232,7 +233,7 @@ func (a *holder) pass(slot int, linked bool, mail chan<- letter) {
 // a for o: either may be dropped.
 func (a *holder) passOver(o *holder) {
 	a.then(func() {
-		v := letter{Pass: a.p.ch.pass(a.log, len(a.log.values), pass{slot: -1, over: o.log.ch}), To: a.to, Of: a.of}
+		v := letter{Pass: a.p.ch.Pass(a.log, history.Pass{To: -1, Over: o.log.Ch}), To: a.to, Of: a.of}
 		o.then(func() { o.send(v) })
 	})
 }

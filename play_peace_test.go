@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing/synctest"
 	"time"
+
+	"github.com/matveynator/netchan/test/history"
 )
 
 // peace is how long everything may take to come to its end once the network is whole.
@@ -18,7 +20,7 @@ func (p *play) calm() {
 		a.read(reader{left: noLimit})
 	}
 	for _, channel := range []string{"a", "b"} {
-		p.open(p.w.slots[0], channel, options{buffer: 1, keepOpen: true}, false, reader{left: noLimit})
+		p.open(p.w.slots[0], channel, history.Options{Buffer: 1, KeepOpen: true}, false, reader{left: noLimit})
 	}
 	p.until("all that was accepted has arrived", p.arrived)
 	p.until("all ends are known everywhere", p.known)
@@ -28,7 +30,7 @@ func (p *play) calm() {
 func (p *play) end() {
 	closed := make(map[string]bool)
 	for i, a := range p.senders {
-		if a.ending || !p.alive(a.log.node) {
+		if a.ending || !p.h.Alive(a.log.Node) {
 			continue
 		}
 		if i%3 == 0 {
@@ -36,7 +38,7 @@ func (p *play) end() {
 			continue
 		}
 		a.closeC()
-		closed[a.log.channel] = true
+		closed[a.log.Channel] = true
 	}
 	p.until("all senders are done", func() string {
 		for _, a := range p.senders {
@@ -51,7 +53,7 @@ func (p *play) end() {
 	})
 	p.until("receivers have heard of the close", func() string {
 		for _, a := range p.receivers {
-			if closed[a.log.channel] && !a.log.keepOpen && !over(a.out) {
+			if closed[a.log.Channel] && !a.log.KeepOpen && !over(a.out) {
 				return fmt.Sprintf("the C of %v is open: %+v", a.log, a.r.Stats())
 			}
 		}
@@ -77,11 +79,11 @@ func (p *play) until(goal string, what func() string) {
 		synctest.Wait()
 		missing := what()
 		if missing == "" {
-			p.h.say("%s", goal)
+			p.h.Say("%s", goal)
 			return
 		}
 		if time.Since(begin) > peace {
-			p.h.fault(errLate, "%s: not after %v: %s", goal, peace, missing)
+			p.h.Fault(history.ErrLate, "%s: not after %v: %s", goal, peace, missing)
 			return
 		}
 		time.Sleep(pause)
@@ -130,7 +132,7 @@ func (p *play) whole() string {
 // arrived says what has not.
 func (p *play) arrived() string {
 	for _, a := range p.senders {
-		if a.ending && over(a.s.Done()) || !p.alive(a.log.node) {
+		if a.ending && over(a.s.Done()) || !p.h.Alive(a.log.Node) {
 			continue
 		}
 		st := a.s.Stats()
@@ -145,12 +147,12 @@ func (p *play) arrived() string {
 func (p *play) known() string {
 	ends := 0
 	for _, a := range p.senders {
-		if p.alive(a.log.node) && !over(a.s.Done()) {
+		if p.h.Alive(a.log.Node) && !over(a.s.Done()) {
 			ends++
 		}
 	}
 	for _, a := range p.receivers {
-		if p.alive(a.log.node) && !over(a.out) {
+		if p.h.Alive(a.log.Node) && !over(a.out) {
 			ends++
 		}
 	}

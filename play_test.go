@@ -4,12 +4,14 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/matveynator/netchan/test/history"
 )
 
 // play is a program being run in a world.
 type play struct {
 	w      *world
-	h      *history
+	h      *history.History
 	name   string // makes the channels' names new ones
 	ctx    context.Context
 	cancel context.CancelFunc // senders stop between two values
@@ -25,9 +27,9 @@ const maxEnds = 6
 // run runs a program in w, and returns what it breaks. In peace the faults end, all
 // must arrive and all nodes see each other again; else the world is closed in the
 // middle of everything, and only what is wrong counts, not what is missing.
-func run(w *world, name string, prog program, inPeace bool) *history {
+func run(w *world, name string, prog program, inPeace bool) *history.History {
 	begin := time.Now()
-	p := &play{w: w, name: name, h: newHistory(func() time.Duration { return time.Since(begin) })}
+	p := &play{w: w, name: name, h: history.New(func() time.Duration { return time.Since(begin) }, ErrClosed)}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	defer p.cancel()
 	w.begin(p.h)
@@ -42,7 +44,7 @@ func run(w *world, name string, prog program, inPeace bool) *history {
 		p.end()
 	}
 	p.cancel()
-	if !inPeace || len(p.h.wrong) > 0 {
+	if !inPeace || p.h.Faults() > 0 {
 		w.close()
 	}
 	for _, a := range p.receivers {
@@ -55,7 +57,7 @@ func run(w *world, name string, prog program, inPeace bool) *history {
 	}
 	p.wg.Wait()
 	for _, a := range p.senders {
-		a.log.stats = a.s.Stats()
+		a.log.Stats = statsOf(a.s.Stats())
 	}
 	return p.h
 }
@@ -108,7 +110,7 @@ func (p *play) sends(a *sending, s step) {
 }
 
 // open makes an end on a node; none where the node is down.
-func (p *play) open(at *slot, channel string, o options, send bool, how reader) {
+func (p *play) open(at *slot, channel string, o history.Options, send bool, how reader) {
 	p.w.mu.Lock()
 	n, number := at.node, at.number
 	p.w.mu.Unlock()
@@ -117,45 +119,45 @@ func (p *play) open(at *slot, channel string, o options, send bool, how reader) 
 	}
 	name := p.name + "/" + channel
 	if !send {
-		r, err := NewReceiver[parcel](n, name, receiveOptions(o)...)
+		r, err := NewReceiver[history.Parcel](n, name, receiveOptions(o)...)
 		if err == nil {
-			p.receivers = append(p.receivers, p.newReading(p.h.receiver(number, channel, o), r, how))
+			p.receivers = append(p.receivers, p.newReading(p.h.NewReceiver(number, channel, o), r, how))
 		}
 		return
 	}
-	s, err := NewSender[parcel](n, name, sendOptions(o)...)
+	s, err := NewSender[history.Parcel](n, name, sendOptions(o)...)
 	if err == nil {
-		p.senders = append(p.senders, p.newSending(p.h.sender(number, channel, o), s))
+		p.senders = append(p.senders, p.newSending(p.h.NewSender(number, channel, o), s))
 	}
 }
 
-func sendOptions(o options) []SendOption {
-	all := []SendOption{Buffer(o.buffer)}
-	if o.broadcast {
+func sendOptions(o history.Options) []SendOption {
+	all := []SendOption{Buffer(o.Buffer)}
+	if o.Broadcast {
 		all = append(all, Broadcast())
 	}
-	if o.lossy {
+	if o.Lossy {
 		all = append(all, Lossy())
 	}
-	if o.atMostOnce {
+	if o.AtMostOnce {
 		all = append(all, AtMostOnce())
 	}
 	return all
 }
 
-func receiveOptions(o options) []ReceiveOption {
-	all := []ReceiveOption{Buffer(o.buffer)}
-	if o.lossy {
+func receiveOptions(o history.Options) []ReceiveOption {
+	all := []ReceiveOption{Buffer(o.Buffer)}
+	if o.Lossy {
 		all = append(all, Lossy())
 	}
-	if o.keepOpen {
+	if o.KeepOpen {
 		all = append(all, KeepOpen())
 	}
 	return all
 }
 
 func (p *play) close(a *reading) {
-	p.h.closes(a.log)
+	p.h.Closes(a.log)
 	a.r.Close()
 }
 
@@ -181,9 +183,9 @@ func (p *play) down(at *slot, s step) {
 	at.back(s.down())
 }
 
-// alive says whether a node's life goes on.
-func (p *play) alive(number int) bool {
-	p.h.mu.Lock()
-	defer p.h.mu.Unlock()
-	return !p.h.nodes[number].died.set()
+func statsOf(s SenderStats) history.Stats {
+	return history.Stats{
+		Sent: s.Sent, Acknowledged: s.Acknowledged, InFlight: s.InFlight, Waiting: s.Waiting,
+		Redelivered: s.Redelivered, Dropped: s.Dropped,
+	}
 }

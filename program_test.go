@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/matveynator/netchan/test/history"
 )
 
 // A program is what some nodes do, and what is done to them. Any bytes are one:
@@ -164,19 +166,19 @@ const channels = 2
 
 func (s step) channel() string { return string(rune('a' + s.b%channels)) }
 
-func (s step) options() (o options) {
-	o.buffer = []int{0, 1, 16, 0, 3, 16, 1, 0}[s.c%8]
+func (s step) options() (o history.Options) {
+	o.Buffer = []int{0, 1, 16, 0, 3, 16, 1, 0}[s.c%8]
 	kind := s.c / 8 % 16
 	if s.op == opReceiver {
-		o.keepOpen = kind%4 == 0
-		o.lossy = kind == 5
+		o.KeepOpen = kind%4 == 0
+		o.Lossy = kind == 5
 	} else {
-		o.atMostOnce = kind == 1 || kind == 4
-		o.broadcast = kind == 2 || kind == 3
-		o.lossy = kind == 3
+		o.AtMostOnce = kind == 1 || kind == 4
+		o.Broadcast = kind == 2 || kind == 3
+		o.Lossy = kind == 3
 	}
-	if o.lossy {
-		o.buffer = max(1, o.buffer)
+	if o.Lossy {
+		o.Buffer = max(1, o.Buffer)
 	}
 	return o
 }

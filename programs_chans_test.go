@@ -3,6 +3,8 @@ package netchan
 import (
 	"fmt"
 	"testing"
+
+	"github.com/matveynator/netchan/test/history"
 )
 
 // TestChanPrograms runs random programs in which nodes make channels, send them to each other in
@@ -42,10 +44,10 @@ func runChanMesh(t *testing.T, first, end uint64) {
 		running.Store(seed)
 		prog, inPeace := chanProgramOf(seed), seed%perMesh < perMesh-1
 		p := runChans(w, fmt.Sprintf("p%d", seed), prog, inPeace)
-		if wrong := p.ch.checkChans(inPeace); len(wrong) > 0 {
+		if wrong := p.ch.Check(inPeace); len(wrong) > 0 {
 			t.Errorf("seed %d, %d nodes: %v\n%s\n\nAgain: go test -run TestChanPrograms -netchan.seed=%d .\n"+
 				"or, behind those before it: go test -run TestChanPrograms -netchan.seed=%d -netchan.programs=%d .",
-				seed, len(w.slots), prog, p.h.report(wrong), seed, first, seed-first+1)
+				seed, len(w.slots), prog, p.h.Report(wrong), seed, first, seed-first+1)
 			break
 		}
 	}
@@ -53,9 +55,9 @@ func runChanMesh(t *testing.T, first, end uint64) {
 
 // FuzzChanPrograms is TestChanPrograms with programs made of any bytes, each in a mesh of its own.
 func FuzzChanPrograms(f *testing.F) {
-	fuzzPrograms(f, chanWheels, chanProgramOf, func(w *world, prog program, inPeace bool) (*history, []violation) {
+	fuzzPrograms(f, chanWheels, chanProgramOf, func(w *world, prog program, inPeace bool) (*history.History, []history.Violation) {
 		p := runChans(w, "p", prog, inPeace)
-		return p.h, p.ch.checkChans(inPeace)
+		return p.h, p.ch.Check(inPeace)
 	})
 }
 
@@ -111,8 +113,8 @@ func TestChanStories(t *testing.T) {
 					t.Fatal(err)
 				}
 				p := runChans(w, "p", program{steps: story.steps}, true)
-				if wrong := p.ch.checkChans(true); len(wrong) > 0 {
-					t.Errorf("%s", p.h.report(wrong))
+				if wrong := p.ch.Check(true); len(wrong) > 0 {
+					t.Errorf("%s", p.h.Report(wrong))
 				}
 			})
 		})

@@ -1,18 +1,17 @@
 package netchan
 
 import (
-	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/matveynator/netchan/test/history"
 )
 
 var (
@@ -109,10 +108,10 @@ func runMesh(t *testing.T, first, end uint64) worldCounts {
 		running.Store(seed)
 		prog, inPeace := programOf(seed), seed%perMesh < perMesh-1
 		h := run(w, fmt.Sprintf("p%d", seed), prog, inPeace)
-		if wrong := h.check(inPeace); len(wrong) > 0 {
+		if wrong := h.Check(inPeace); len(wrong) > 0 {
 			t.Errorf("seed %d, %d nodes: %v\n%s\n\nAgain: go test -run TestPrograms -netchan.seed=%d .\n"+
 				"or, behind those before it: go test -run TestPrograms -netchan.seed=%d -netchan.programs=%d .",
-				seed, len(w.slots), prog, h.report(wrong), seed, first, seed-first+1)
+				seed, len(w.slots), prog, h.Report(wrong), seed, first, seed-first+1)
 			break
 		}
 	}
@@ -121,15 +120,15 @@ func runMesh(t *testing.T, first, end uint64) worldCounts {
 
 // FuzzPrograms is TestPrograms with programs made of any bytes, each in a mesh of its own.
 func FuzzPrograms(f *testing.F) {
-	fuzzPrograms(f, wheels, programOf, func(w *world, prog program, inPeace bool) (*history, []violation) {
+	fuzzPrograms(f, wheels, programOf, func(w *world, prog program, inPeace bool) (*history.History, []history.Violation) {
 		h := run(w, "p", prog, inPeace)
-		return h, h.check(inPeace)
+		return h, h.Check(inPeace)
 	})
 }
 
 // fuzzPrograms has play run what any bytes say, beginning with some programs of of.
 func fuzzPrograms(f *testing.F, wheels [][]op, of func(seed uint64) program,
-	play func(w *world, prog program, inPeace bool) (*history, []violation)) {
+	play func(w *world, prog program, inPeace bool) (*history.History, []history.Violation)) {
 	for seed := range uint64(8) {
 		f.Add(of(seed).bytes(wheels))
 	}
@@ -142,7 +141,7 @@ func fuzzPrograms(f *testing.F, wheels [][]op, of func(seed uint64) program,
 				t.Fatal(err)
 			}
 			if h, wrong := play(w, prog, prog.kind%4 > 0); len(wrong) > 0 {
-				t.Errorf("%v\n%s", prog, h.report(wrong))
+				t.Errorf("%v\n%s", prog, h.Report(wrong))
 			}
 		})
 	})
@@ -161,35 +160,4 @@ func (w *world) start() error {
 		}
 	}
 	return nil
-}
-
-// Of a history is told what happened to nodes and ends, and to values near what is
-// wrong first.
-const (
-	reported = 300
-	nearby   = 60
-)
-
-// report is what was wrong, and the history near it.
-func (h *history) report(wrong []violation) string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var b strings.Builder
-	for _, v := range wrong {
-		fmt.Fprintf(&b, "%12v  %v\n", v.at, v)
-	}
-	near, _ := slices.BinarySearchFunc(h.events, wrong[0].at, func(e event, at time.Duration) int { return cmp.Compare(e.at, at) })
-	near = max(near, wrong[0].seq)
-	fmt.Fprintln(&b)
-	told := 0
-	for i, e := range h.events {
-		if e.value && (i < near-nearby || i > near+nearby/4) {
-			continue
-		}
-		if told++; told > reported {
-			break
-		}
-		fmt.Fprintf(&b, "%14v  %s\n", e.at, e.text())
-	}
-	return b.String()
 }

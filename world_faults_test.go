@@ -1,6 +1,10 @@
 package netchan
 
-import "time"
+import (
+	"time"
+
+	"github.com/matveynator/netchan/test/history"
+)
 
 const (
 	// feltFor is how long after a fault connections may still break because of it:
@@ -32,7 +36,7 @@ func (w *world) fault(a, b *slot, s step, lasts time.Duration, begin, end func()
 	}
 	w.mu.Lock()
 	w.troubled(a, b, lasts)
-	w.h.say("%v: %s-%s for %v", s, a.name(), b.name(), lasts)
+	w.h.Say("%v: %s-%s for %v", s, a.name(), b.name(), lasts)
 	w.mu.Unlock()
 	begin()
 	if end != nil {
@@ -65,7 +69,7 @@ func (w *world) silence(a, b *slot, lasts time.Duration) {
 		}
 		for _, l := range to.Stats().Links {
 			if l.Node.ID == from.Self().ID && !l.Broken {
-				w.h.fault(errUnnoticed, "%s has heard nothing from %s for %v", b.name(), a.name(), noticedWithin)
+				w.h.Fault(history.ErrUnnoticed, "%s has heard nothing from %s for %v", b.name(), a.name(), noticedWithin)
 			}
 		}
 	})
@@ -117,7 +121,7 @@ func (w *world) heal() {
 			w.trouble[p] = now
 		}
 	}
-	w.h.say("the network is whole")
+	w.h.Say("the network is whole")
 	w.mu.Unlock()
 	w.net.SetLoss(0)
 	for _, a := range w.slots {

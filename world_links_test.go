@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/matveynator/netchan/peer"
+	"github.com/matveynator/netchan/test/history"
 )
 
 // What peer says of links, by which they are watched.
@@ -68,7 +69,7 @@ func (l *linkLog) link(said string, id NodeID, why error) {
 	if other == nil {
 		return // the other one's is over
 	}
-	w.h.say("%s: %s with %s: %v", l.slot.name(), said, other.name(), why)
+	w.h.Say("%s: %s with %s: %v", l.slot.name(), said, other.name(), why)
 	sound := now.Sub(w.trouble[pairOf(l.slot, other)]) // for how long the network was
 	switch said {
 	case saidBroken:
@@ -78,7 +79,7 @@ func (l *linkLog) link(said string, id NodeID, why error) {
 		l.broke[id] = now
 		w.counts.breaks++
 		if sound > feltFor {
-			w.h.fault(errGivenUp, "%s: the link with %s broke, and there was no fault: %v", l.slot.name(), other.name(), why)
+			w.h.Fault(history.ErrGivenUp, "%s: the link with %s broke, and there was no fault: %v", l.slot.name(), other.name(), why)
 		}
 	case saidBack:
 		delete(l.broke, id)
@@ -91,11 +92,11 @@ func (l *linkLog) link(said string, id NodeID, why error) {
 		since, broken := l.broke[id]
 		switch {
 		case !broken || now.Sub(since) < resumeTimeout:
-			w.h.fault(errGivenUp, "%s: the link with %s, which holds it, ended before its time: %v", l.slot.name(), other.name(), why)
+			w.h.Fault(history.ErrGivenUp, "%s: the link with %s, which holds it, ended before its time: %v", l.slot.name(), other.name(), why)
 		case sound > backWithin:
-			w.h.fault(errGivenUp, "%s: the link with %s did not come back, with a sound network for %v: %v", l.slot.name(), other.name(), sound, why)
+			w.h.Fault(history.ErrGivenUp, "%s: the link with %s did not come back, with a sound network for %v: %v", l.slot.name(), other.name(), sound, why)
 		}
-		w.h.linkEnded(l.slot.number, other.number)
+		w.h.LinkEnded(l.slot.number, other.number)
 	}
 }
 

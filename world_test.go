@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/matveynator/netchan/test/history"
 	"github.com/matveynator/netchan/test/memnet"
 )
 
@@ -26,7 +27,7 @@ type world struct {
 	wg   sync.WaitGroup // restarts and links that are looked after
 
 	mu      sync.Mutex         // guards what follows, and what slots hold
-	h       *history           // of the program that runs
+	h       *history.History   // of the program that runs
 	holds   map[[2]NodeID]bool // the first one has a link with the second one
 	gates   map[[2]int]bool
 	trouble map[[2]int]time.Time // until when the last fault between two slots lasts
@@ -53,7 +54,7 @@ func newWorld(seed uint64, nodes int) *world {
 		net: memnet.New(seed), key: worldKey, holds: make(map[[2]NodeID]bool), gates: make(map[[2]int]bool),
 		trouble: make(map[[2]int]time.Time), healed: make(map[[2]int]time.Time),
 	}
-	w.h = newHistory(func() time.Duration { return 0 }) // of the time before the first program
+	w.h = history.New(func() time.Duration { return 0 }, ErrClosed) // of the time before the first program
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	for i := range nodes {
 		w.slots = append(w.slots, &slot{w: w, index: i, ip: fmt.Sprintf("10.0.0.%d", i+1)})
@@ -65,13 +66,13 @@ func newWorld(seed uint64, nodes int) *world {
 var worldKey = GenerateKey()
 
 // begin makes w ready for the next program: every life is a new one to its history.
-func (w *world) begin(h *history) {
+func (w *world) begin(h *history.History) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.h = h
 	for _, s := range w.slots {
 		if s.node != nil {
-			s.number = h.node(s.name())
+			s.number = h.Node(s.name())
 		}
 	}
 }
@@ -100,7 +101,7 @@ func (s *slot) up(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s.node = n
-	s.number = w.h.node(s.name())
+	s.number = w.h.Node(s.name())
 	w.counts.lives++
 	return nil
 }
@@ -118,7 +119,7 @@ func (s *slot) take(how string) *Node {
 		return nil // the last one stays, for the others to come back to
 	}
 	s.node = nil
-	w.h.dies(s.number, how)
+	w.h.Dies(s.number, how)
 	for _, o := range w.slots {
 		w.troubled(s, o, 0)
 	}
@@ -145,7 +146,7 @@ func (s *slot) back(after time.Duration) {
 func (w *world) say(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.h.say(format, args...)
+	w.h.Say(format, args...)
 }
 
 // sleep is false when the world ends.
@@ -168,7 +169,7 @@ func (w *world) close() {
 	var nodes []*Node
 	for _, s := range w.slots {
 		if s.node != nil {
-			w.h.dies(s.number, "closed with the world")
+			w.h.Dies(s.number, "closed with the world")
 			nodes = append(nodes, s.node)
 			s.node = nil
 		}
