@@ -12,14 +12,15 @@ var errClosed = errors.New("closed")
 // past is a history made by hand, one event a millisecond.
 type past struct {
 	*History
+	at   time.Duration
 	a, b int // nodes
 	s    *Sender
 	r    *Receiver
 }
 
 func newPast(from, to Options) *past {
-	at := time.Duration(0)
-	p := &past{History: New(func() time.Duration { at += time.Millisecond; return at }, errClosed)}
+	p := &past{}
+	p.History = New(func() time.Duration { p.at += time.Millisecond; return p.at }, errClosed)
 	p.a, p.b = p.Node("A"), p.Node("B")
 	p.s, p.r = p.NewSender(p.a, "x", from), p.NewReceiver(p.b, "x", to)
 	return p
@@ -204,16 +205,25 @@ func TestChecker(t *testing.T) {
 		{"a counter that lies", none, none, func(p *past) { p.s.Stats.Acknowledged = 1 }, ErrDishonest},
 		{"counters that don't add up", none, none, func(p *past) { p.s.Stats.Sent = 1 }, ErrDishonest},
 		{"a sender that ends by itself", none, none, func(p *past) { p.SenderEnded(p.s, errClosed) }, ErrDishonest},
+		{"a sender that ends for another reason", none, none, func(p *past) {
+			p.ClosesC(p.s)
+			p.SenderEnded(p.s, errors.New("another"))
+		}, ErrDishonest},
 		{"what the harness found", none, none, func(p *past) { p.Fault(ErrLate, "x") }, ErrLate},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPast(c.from, c.to)
 			c.make(p)
-			wrong := p.Check(true)
-			named := slices.ContainsFunc(wrong, func(v Violation) bool { return errors.Is(v, c.want) })
-			if named != (c.want != nil) || c.want == nil && len(wrong) > 0 {
-				t.Errorf("found %v, want %v", wrong, c.want)
-			}
+			judged(t, p.Check(true), c.want)
 		})
+	}
+}
+
+// judged fails the test where what was found is not what was wanted: nil is nothing.
+func judged(t *testing.T, wrong []Violation, want error) {
+	t.Helper()
+	named := slices.ContainsFunc(wrong, func(v Violation) bool { return errors.Is(v, want) })
+	if named != (want != nil) || want == nil && len(wrong) > 0 {
+		t.Errorf("found %v, want %v", wrong, want)
 	}
 }

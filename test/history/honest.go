@@ -5,16 +5,6 @@ package history
 // honest looks at what s says of itself.
 func (c *checker) honest(s *Sender) {
 	alive := !c.nodes[s.Node].died.set()
-	if !c.nodes[s.Node].cut {
-		c.counted(s)
-	}
-	if s.ended.set() && alive && (s.err != c.closed || !s.closed.set() && !s.detach.set()) {
-		c.wrong(ErrDishonest, s.ended, "%v has ended with %v, and nobody ended it", s, s.err)
-	}
-}
-
-// counted looks at the counters of s.
-func (c *checker) counted(s *Sender) {
 	takes := c.unwritten(s)
 	for _, f := range c.fates[s.ID] {
 		takes += f.takes
@@ -24,6 +14,9 @@ func (c *checker) counted(s *Sender) {
 	}
 	if st := s.Stats; !s.Broadcast && st.Sent > st.Acknowledged+st.Dropped+st.InFlight+st.Waiting {
 		c.wrong(ErrDishonest, s.ended, "the counters of %v don't add up: %+v", s, st)
+	}
+	if s.ended.set() && alive && (s.err != c.closed || !s.closed.set() && !s.detach.set()) {
+		c.wrong(ErrDishonest, s.ended, "%v has ended with %v, and nobody ended it", s, s.err)
 	}
 }
 
