@@ -4,11 +4,13 @@
 //	go run ./examples/cluster                   one server and 50 clients in this process
 //	go run ./examples/cluster -role server -listen 10.0.0.1:7946
 //	go run ./examples/cluster -role client -seeds 10.0.0.1:7946
+//	go run ./examples/cluster -role watcher -seeds 10.0.0.1:7946
 //
 // It ends by itself and says whether every task was answered exactly once, and
 // right; its exit status is 1 if not. With -role the nodes are on their own, on
 // as many machines as you like, and need one key: see NETCHAN_KEY in the
-// README. Ctrl-C ends a server or a client in good order; a second one at once.
+// README. Ctrl-C ends each in good order; a second one at once. A watcher shows
+// who is there and how the work goes. compose.yaml has all that in containers.
 package main
 
 import (
@@ -56,6 +58,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return runServer(ctx, opts, out)
 	case "client":
 		return runClients(ctx, opts, out)
+	case "watcher":
+		return runWatcher(ctx, opts, out)
 	}
 	return runAll(ctx, opts, out)
 }
@@ -63,12 +67,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 func parse(args []string) (options, error) {
 	opts := options{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
-	flags.DurationVar(&opts.time, "time", 10*time.Second, "how long to hand out tasks")
+	flags.DurationVar(&opts.time, "time", 10*time.Second, "how long to hand out tasks; 0: until Ctrl-C")
 	flags.IntVar(&opts.clients, "clients", 0, "how many clients: to start, or for a server how many to wait for first (default 50; with -role 1)")
 	flags.IntVar(&opts.tasks, "tasks", 0, "how many tasks to hand out (default as many as -time allows)")
-	flags.StringVar(&opts.listen, "listen", "", "`host:port` of the server, or of the client with -role client (default a free port)")
+	flags.StringVar(&opts.listen, "listen", "", "`host:port` of the server, or with -role of the client or watcher (default a free port)")
 	seeds := flags.String("seeds", "", "`host:port,...` of nodes that are there already (with -role)")
-	flags.StringVar(&opts.role, "role", "", "server or client: be only that (default one server and all clients in this process)")
+	flags.StringVar(&opts.role, "role", "", "server, client or watcher: be only that (default one server and all clients in this process)")
 	if err := flags.Parse(args); err != nil {
 		return opts, err
 	}
@@ -84,14 +88,14 @@ func parse(args []string) (options, error) {
 	switch {
 	case flags.NArg() > 0:
 		return opts, fmt.Errorf("what is %q? All arguments are flags", flags.Arg(0))
-	case opts.role != "" && opts.role != "server" && opts.role != "client":
-		return opts, fmt.Errorf("-role is server or client, not %q", opts.role)
-	case opts.clients < 1 || opts.tasks < 0 || opts.time <= 0:
+	case opts.role != "" && opts.role != "server" && opts.role != "client" && opts.role != "watcher":
+		return opts, fmt.Errorf("-role is server, client or watcher, not %q", opts.role)
+	case opts.clients < 1 || opts.tasks < 0 || opts.time < 0:
 		return opts, fmt.Errorf("-clients, -tasks and -time can't be negative")
 	case opts.role == "" && len(opts.seeds) > 0:
 		return opts, fmt.Errorf("-seeds needs -role: without it this process is a cluster of its own, with a key of its own")
-	case opts.role == "client" && len(opts.seeds) == 0:
-		return opts, fmt.Errorf("-role client needs -seeds: the address that the server prints")
+	case (opts.role == "client" || opts.role == "watcher") && len(opts.seeds) == 0:
+		return opts, fmt.Errorf("-role %s needs -seeds: the address that the server prints", opts.role)
 	case opts.role == "client" && opts.clients > 1 && opts.listen != "":
 		return opts, fmt.Errorf("-listen is for one client; %d can't share it", opts.clients)
 	}

@@ -40,11 +40,18 @@ func serve(ctx context.Context, node *netchan.Node, opts options, out io.Writer)
 	if err != nil {
 		return nil, err
 	}
+	watchers, err := netchan.NewSender[News](node, "news", netchan.Broadcast(), netchan.Lossy())
+	if err != nil {
+		return nil, err
+	}
 	fmt.Fprintf(out, "waiting for %d clients ...\n", opts.clients)
 	if err := waitFor(ctx, tasks, opts); err != nil {
 		return nil, err
 	}
-	return exchange(ctx, tasks, answers, opts, out), nil
+	news := make(chan News)
+	defer close(news)
+	go tell(watchers, news)
+	return exchange(ctx, tasks, answers, news, opts, out), nil
 }
 
 // waitFor waits for the clients: with -role until somebody starts them.
@@ -60,7 +67,7 @@ func waitFor(ctx context.Context, tasks *netchan.Sender[Task], opts options) err
 // exchange is the server's loop: both channels, the clock and Ctrl-C in one
 // select. When the last task is out it closes its channel; the clients' loops
 // end then, they close theirs, and so ours ends.
-func exchange(ctx context.Context, tasks *netchan.Sender[Task], answers *netchan.Receiver[Answer], opts options, out io.Writer) *ledger {
+func exchange(ctx context.Context, tasks *netchan.Sender[Task], answers *netchan.Receiver[Answer], news chan<- News, opts options, out io.Writer) *ledger {
 	l := newLedger()
 	l.clients = opts.clients // that many are there
 	show := newProgress(out)
@@ -73,7 +80,11 @@ func exchange(ctx context.Context, tasks *netchan.Sender[Task], answers *netchan
 			late = time.After(patience)
 		}
 	}
-	end, tick, stop := time.After(opts.time), time.Tick(show.every), ctx.Done()
+	tick, tock, stop := time.Tick(show.every), time.Tick(newsEvery), ctx.Done()
+	var end <-chan time.Time
+	if opts.time > 0 {
+		end = time.After(opts.time)
+	}
 	for {
 		select {
 		case handOut <- next:
@@ -94,6 +105,11 @@ func exchange(ctx context.Context, tasks *netchan.Sender[Task], answers *netchan
 		case <-tick:
 			l.clients = max(l.clients, tasks.Stats().Receivers)
 			show.line(l)
+		case <-tock:
+			select {
+			case news <- l.news():
+			default: // nobody has heard the last ones
+			}
 		case <-end:
 			last()
 		case <-stop:
