@@ -133,7 +133,8 @@ func TestCtrlC(t *testing.T) {
 
 func TestBadFlags(t *testing.T) {
 	for _, args := range [][]string{
-		{"-role", "boss"}, {"-role", "client"}, {"-seeds", "127.0.0.1:1"}, {"-clients", "-1"}, {"-time", "0"}, {"more"},
+		{"-role", "boss"}, {"-role", "client"}, {"-seeds", "127.0.0.1:1"}, {"-clients", "-1"}, {"-time", "-1s"}, {"more"},
+		{"-role", "watcher"},
 		{"-role", "client", "-seeds", "127.0.0.1:1", "-clients", "2", "-listen", "127.0.0.1:2"},
 	} {
 		if _, err := parse(args); err == nil {
