@@ -15,7 +15,8 @@ import (
 
 // News is what the server tells all who watch, about once a second.
 type News struct {
-	Time      time.Duration // how long the server has been at it
+	Start     time.Time     // when the server began: who tells
+	Time      time.Duration // how long it has been at it
 	Answered  int           // tasks answered
 	Open      int           // tasks handed out, not answered
 	PerClient map[string]int
@@ -27,7 +28,7 @@ const (
 )
 
 func (l *ledger) news() News {
-	return News{Time: time.Since(l.start), Answered: l.answered, Open: len(l.open), PerClient: maps.Clone(l.perClient)}
+	return News{Start: l.start, Time: time.Since(l.start), Answered: l.answered, Open: len(l.open), PerClient: maps.Clone(l.perClient)}
 }
 
 // tell broadcasts the news. Those that nobody is there to hear are withdrawn: a
@@ -115,8 +116,8 @@ func (v *view) look(members []netchan.Member, channels []netchan.ChannelInfo, li
 
 // hear shows the news.
 func (v *view) hear(n News) {
-	if n.Time < v.last.Time {
-		v.line("this is another server, it begins at 0")
+	if !n.Start.Equal(v.last.Start) {
+		v.line("a server that began at %s:", n.Start.Local().Format(time.TimeOnly))
 		v.last = News{}
 	}
 	rate := func(now, before int) float64 { return float64(now-before) / (n.Time - v.last.Time).Seconds() }
@@ -126,7 +127,7 @@ func (v *view) hear(n News) {
 			each = append(each, fmt.Sprintf("%s %.0f", m.Name, rate(done, v.last.PerClient[m.Name])))
 		}
 	}
-	v.line("%d tasks done, %d handed out and not answered; %.0f/s: %s",
+	v.line("%d tasks done, %d unanswered; %.0f/s: %s",
 		n.Answered, n.Open, rate(n.Answered, v.last.Answered), strings.Join(each, ", "))
 	v.last, v.heard = n, time.Now()
 }
