@@ -89,10 +89,10 @@ func TestView(t *testing.T) {
 		shows("a server that began at 12:00:00:", "20 tasks done, 3 unanswered; 10/s: a 6")
 		v.hear(News{Start: first, Time: 4 * time.Second, Answered: 26, Open: 1, PerClient: map[string]int{"a": 12, "gone": 14}})
 		shows("26 tasks done, 1 unanswered; 3/s: a 0")
-		time.Sleep(silence - 1)
+		time.Sleep(silence - time.Millisecond)
 		v.quiet()
 		shows()
-		time.Sleep(1)
+		time.Sleep(time.Millisecond)
 		v.quiet()
 		shows("no news from a server for 3 s")
 		// Another server is told from the first, also where it is told of later in its life.
