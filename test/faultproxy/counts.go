@@ -24,12 +24,19 @@ func (p *Proxy) Refused() int {
 	return p.refused
 }
 
+// Vanished says how many packets have come while none was passed on.
+func (p *Proxy) Vanished() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.vanished
+}
+
 // Bytes says how many bytes were passed on in all, in each direction.
 func (p *Proxy) Bytes() (up, down int64) {
 	return p.passed[upward].Load(), p.passed[downward].Load()
 }
 
-// Changed is closed when Connections, Live or Refused change the next time:
+// Changed is closed when Connections, Live, Refused or Vanished change the next time:
 // call it before you look at these.
 func (p *Proxy) Changed() <-chan struct{} {
 	p.mu.Lock()
@@ -44,8 +51,8 @@ func (p *Proxy) WaitConnections(ctx context.Context, n int) error {
 	return p.Wait(ctx, func() bool { return p.Connections() >= n })
 }
 
-// Wait waits until ok, which is called at first and whenever Connections, Live
-// or Refused have changed. It returns ctx's error when ctx ends first.
+// Wait waits until ok, which is called at first and whenever Connections, Live,
+// Refused or Vanished have changed. It returns ctx's error when ctx ends first.
 func (p *Proxy) Wait(ctx context.Context, ok func() bool) error {
 	for {
 		changed := p.Changed()

@@ -28,11 +28,12 @@ type Proxy struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // grows from its own goroutines, or with mu held before ctx ends
 
-	mu      sync.Mutex
-	pairs   map[*pair]struct{} // the live ones
-	joined  int
-	refused int
-	changed chan struct{}
+	mu       sync.Mutex
+	pairs    map[*pair]struct{} // the live ones
+	joined   int
+	refused  int
+	vanished int
+	changed  chan struct{}
 }
 
 // Listen starts a proxy on a free port of 127.0.0.1 that leads to target, a
