@@ -1,0 +1,46 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// programs are the test node, static, as it is and in a later version.
+type programs struct {
+	node, later string
+}
+
+func (p programs) version(later bool) string {
+	if later {
+		return p.later
+	}
+	return p.node
+}
+
+// build compiles them, once.
+var build = sync.OnceValues(func() (programs, error) {
+	p := programs{filepath.Join(folder(), "node"), filepath.Join(folder(), "later")}
+	for path, tags := range map[string]string{p.node: "", p.later: "later"} {
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags="+tags, "-o", path, "./node")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return p, fmt.Errorf("the test node can't be built: %w\n%s", err, out)
+		}
+	}
+	return p, nil
+})
+
+func built(t *testing.T) programs {
+	t.Helper()
+	p, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

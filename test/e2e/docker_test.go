@@ -1,0 +1,172 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/matveynator/netchan/test/e2e/script"
+)
+
+const (
+	image = "netchan-e2e"
+	label = "netchan-e2e" // of all that is made in the Engine
+	port  = "7946"
+
+	// memory is what a container may have: what a small service is given. collectAt has the
+	// garbage collected before that is used up.
+	memory    = "64m"
+	collectAt = "GOMEMLIMIT=56MiB"
+)
+
+// docker runs the Engine's command.
+func docker(args ...string) (string, error) {
+	out, err := exec.Command("docker", args...).CombinedOutput()
+	text := strings.TrimSpace(string(out))
+	if err != nil {
+		return text, fmt.Errorf("docker %s: %w: %s", strings.Join(args, " "), err, text)
+	}
+	return text, nil
+}
+
+// noEngine says why there is no Docker Engine to use; nil: there is one.
+var noEngine = sync.OnceValue(func() error {
+	if _, err := docker("version", "--format", "{{.Server.Version}}"); err != nil {
+		return fmt.Errorf("no Docker Engine answers: %w", err)
+	}
+	return nil
+})
+
+// imageMade makes the image, once.
+var imageMade = sync.OnceValue(func() error {
+	p, err := build()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("docker", "build", "--quiet", "--tag", image, "--label", label, "--file", "node/Dockerfile", filepath.Dir(p.node))
+	cmd.Env = append(os.Environ(), "DOCKER_BUILDKIT=0") // it needs none, nor a plugin for it
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("docker build: %w\n%s", err, &complaint)
+	}
+	return nil
+})
+
+// sweep removes what is left in the Engine of this run, or of one that was broken off.
+func sweep() {
+	if left, err := docker("ps", "--all", "--quiet", "--filter", "label="+label); err == nil && left != "" {
+		_, _ = docker(append([]string{"rm", "--force", "--volumes"}, strings.Fields(left)...)...)
+	}
+	if left, err := docker("network", "ls", "--quiet", "--filter", "label="+label); err == nil && left != "" {
+		_, _ = docker(append([]string{"network", "rm"}, strings.Fields(left)...)...)
+	}
+}
+
+// containers is the engine that has a container for each host, on a network of the cluster.
+type containers struct {
+	t       *testing.T
+	network string
+	prefix  string // of the hosts' addresses
+	memory  string
+}
+
+var networks struct {
+	sync.Mutex
+	last int
+}
+
+func newContainers(t *testing.T, memory string) *containers {
+	t.Helper()
+	if err := imageMade(); err != nil {
+		t.Fatal(err)
+	}
+	// Somebody else may have the addresses: then others are tried.
+	for {
+		networks.Lock()
+		networks.last++
+		n := networks.last
+		networks.Unlock()
+		e := &containers{t: t, network: fmt.Sprintf("%s-%d-%d", image, os.Getpid(), n), prefix: fmt.Sprintf("10.%d.%d.", 200+n/256%50, n%256), memory: memory}
+		out, err := docker("network", "create", "--label", label, "--subnet", e.prefix+"0/24", e.network)
+		if err == nil {
+			return e
+		}
+		if n > 1000 || !strings.Contains(out, "verlap") && !strings.Contains(out, "conflict") {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (e *containers) ip(h *host) string        { return fmt.Sprint(e.prefix, 10+h.number) }
+func (e *containers) listen(h *host) string    { return e.ip(h) + ":" + port }
+func (e *containers) advertise(h *host) string { return "" }
+func (e *containers) name(h *host) string      { return e.network + "-" + h.name }
+
+// command runs a new container in the place of the one that was there.
+func (e *containers) command(h *host, later bool, env []string) *exec.Cmd {
+	e.remove(h)
+	args := []string{"run", "--name", e.name(h), "--label", label, "--hostname", h.name, "--sig-proxy=false",
+		"--network", e.network, "--ip", e.ip(h), "--cap-add", "NET_ADMIN", "--memory", e.memory, "--memory-swap", e.memory,
+		"--volume", h.folder + ":/e2e", "--env", script.FolderVariable + "=/e2e", "--env", collectAt}
+	for _, v := range env {
+		args = append(args, "--env", v)
+	}
+	if later {
+		args = append(args, "--entrypoint", "/later")
+	}
+	return exec.Command("docker", append(args, image)...)
+}
+
+func (e *containers) remove(h *host) { _, _ = docker("rm", "--force", e.name(h)) }
+
+func (e *containers) must(args ...string) {
+	e.t.Helper()
+	if _, err := docker(args...); err != nil {
+		e.t.Error(err)
+	}
+}
+
+func (e *containers) signal(h *host, s signal) {
+	e.t.Helper()
+	switch s {
+	case pause:
+		e.must("pause", e.name(h))
+	case resume:
+		e.must("unpause", e.name(h))
+	case term:
+		e.must("stop", "--time", "60", e.name(h))
+	default:
+		e.must("kill", "--signal", string(s), e.name(h))
+	}
+}
+
+func (e *containers) unplug(h *host) {
+	e.t.Helper()
+	e.must("network", "disconnect", "--force", e.network, e.name(h))
+}
+
+func (e *containers) plug(h *host) {
+	e.t.Helper()
+	e.must("network", "connect", "--ip", e.ip(h), e.network, e.name(h))
+}
+
+func (e *containers) mute(from, to *host) { from.do(script.Task{Do: script.Mute, To: e.ip(to)}) }
+func (e *containers) unmute(from, to *host) {
+	from.do(script.Task{Do: script.Unmute, To: e.ip(to)})
+}
+
+func (e *containers) close() {
+	e.t.Helper()
+	if left, err := docker("ps", "--all", "--quiet", "--filter", "network="+e.network); err == nil && left != "" {
+		_, _ = docker(append([]string{"rm", "--force", "--volumes"}, strings.Fields(left)...)...)
+	}
+	e.must("network", "rm", e.network)
+}

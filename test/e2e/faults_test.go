@@ -1,0 +1,114 @@
+//go:build linux
+
+package e2e
+
+import (
+	"time"
+
+	"github.com/matveynator/netchan/test/e2e/script"
+)
+
+// What can be done to a cluster. Each returns when it was begun.
+
+// kill ends a node's process at once.
+func (c *cluster) kill(h *host) time.Time {
+	c.t.Helper()
+	h.expect()
+	at := c.note("kill %s", h.name)
+	h.killed = append(h.killed, at)
+	c.on.signal(h, kill)
+	_ = h.over()
+	return at
+}
+
+// leave has a node end in good order.
+func (c *cluster) leave(h *host) {
+	c.t.Helper()
+	h.expect()
+	c.note("%s leaves", h.name)
+	h.do(script.Task{Do: script.Leave})
+	if err := h.over(); err != nil {
+		c.t.Errorf("%s: %v", h.name, err)
+	}
+}
+
+// terminate is leave by a signal, as engines and init systems do it.
+func (c *cluster) terminate(h *host) {
+	c.t.Helper()
+	h.expect()
+	c.note("%s is told to terminate", h.name)
+	c.on.signal(h, term)
+	if err := h.over(); err != nil {
+		c.t.Errorf("%s: %v", h.name, err)
+	}
+}
+
+// pause stops a node's process: its kernel still acknowledges what comes.
+func (c *cluster) pause(h *host) time.Time {
+	at := c.note("pause %s", h.name)
+	c.on.signal(h, pause)
+	return at
+}
+
+func (c *cluster) resume(h *host) time.Time {
+	at := c.note("resume %s", h.name)
+	c.on.signal(h, resume)
+	return at
+}
+
+func (c *cluster) unplug(h *host) time.Time {
+	at := c.note("unplug %s", h.name)
+	c.on.unplug(h)
+	return at
+}
+
+// plug gives a host its network back. It returns when it had it.
+func (c *cluster) plug(h *host) time.Time {
+	c.on.plug(h)
+	return c.note("%s is plugged in", h.name)
+}
+
+// silence has all vanish that goes from one group of hosts to another.
+func (c *cluster) silence(from, to []*host) time.Time {
+	at := c.note("silence from %s to %s", names(from), names(to))
+	for _, a := range from {
+		for _, b := range to {
+			c.on.mute(a, b)
+		}
+	}
+	return at
+}
+
+// heal undoes silence.
+func (c *cluster) heal(from, to []*host) time.Time {
+	for _, a := range from {
+		for _, b := range to {
+			c.on.unmute(a, b)
+		}
+	}
+	return c.note("no silence from %s to %s", names(from), names(to))
+}
+
+// split is silence both ways.
+func (c *cluster) split(a, b []*host) time.Time {
+	at := c.silence(a, b)
+	c.silence(b, a)
+	return at
+}
+
+func (c *cluster) join(a, b []*host) time.Time {
+	c.heal(a, b)
+	return c.heal(b, a)
+}
+
+func names(hosts []*host) (s string) {
+	for _, h := range hosts {
+		s += h.name
+	}
+	return s
+}
+
+// last lets a fault last: nothing but time ends it.
+func (c *cluster) last(d time.Duration) {
+	<-time.After(d)
+}

@@ -1,0 +1,166 @@
+//go:build linux
+
+package e2e
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/matveynator/netchan"
+	"github.com/matveynator/netchan/test/e2e/script"
+)
+
+var (
+	inDocker = flag.Bool("docker", os.Getenv("NETCHAN_E2E_DOCKER") != "", "run all cases in containers of the Docker Engine; also with $NETCHAN_E2E_DOCKER")
+	seedFlag = flag.Uint64("seed", 0, "what cases choose by chance; 0: any")
+	atOnce   = flag.Int("at-once", 6, "how many cases run at a time in containers")
+	keepAll  = flag.Bool("keep", false, "keep the logs of all cases, not only of those that fail")
+)
+
+// folder is where all that this process makes is.
+var folder = sync.OnceValue(func() string {
+	dir, err := os.MkdirTemp("", "netchan-e2e-")
+	if err != nil {
+		panic(err)
+	}
+	return dir
+})
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if *inDocker {
+		if err := flag.Set("test.parallel", fmt.Sprint(*atOnce)); err != nil {
+			panic(err)
+		}
+		sweep()
+	}
+	code := m.Run()
+	if *inDocker {
+		sweep()
+	}
+	if testing.Verbose() {
+		fmt.Print(table())
+	}
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	_ = os.Remove(filepath.Join(folder(), "node"))
+	_ = os.Remove(filepath.Join(folder(), "later"))
+	_ = os.Remove(folder()) // if no case has left something there
+	os.Exit(code)
+}
+
+// A scenario is one case.
+type scenario struct {
+	name  string
+	run   func(*cluster)
+	quick bool // also as processes, in go test ./...
+
+	network bool   // it fails
+	memory  string // of a container; "": 64m
+}
+
+// TestCluster runs all cases in containers, with -docker; else the quick ones as processes.
+func TestCluster(t *testing.T) {
+	if *inDocker {
+		if err := noEngine(); err != nil {
+			t.Fatalf("%v. Start it, or leave out -docker: then a short selection runs as processes", err)
+		}
+	} else {
+		t.Log("WITHOUT CONTAINERS: a short selection, as processes. All cases: go test ./test/e2e -docker")
+	}
+	for _, s := range scenarios {
+		if !*inDocker && !s.quick {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			play(t, s)
+		})
+	}
+}
+
+// play runs one case.
+func play(t *testing.T, s scenario) {
+	built(t)
+	seed := *seedFlag
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	c := &cluster{
+		t: t, key: netchan.GenerateKey(), seed: seed, random: rand.New(rand.NewPCG(seed, 1)), changed: make(chan struct{}),
+		result: &result{name: s.name, times: make(map[string][]time.Duration)}, slack: slack,
+	}
+	var err error
+	if c.folder, err = os.MkdirTemp(folder(), s.name+"-"); err != nil {
+		t.Fatal(err)
+	}
+	if *inDocker {
+		c.on = newContainers(t, cmp.Or(s.memory, memory))
+	} else {
+		c.on = newProcesses(t, s.network)
+	}
+	began := time.Now()
+	defer func() {
+		c.result.took, c.result.failed = time.Since(began), t.Failed()
+		c.result.keep()
+		c.close()
+	}()
+	s.run(c)
+}
+
+// slack is how much later than it happened a node may write something down: the machine has
+// more to do than it has cores.
+const slack = 2 * time.Second
+
+// close ends what is left, and keeps the logs of what has failed.
+func (c *cluster) close() {
+	for _, h := range c.hosts {
+		if h.alive() {
+			h.expect()
+			c.on.signal(h, kill)
+			_ = h.over()
+		}
+	}
+	c.on.close()
+	for _, h := range c.hosts {
+		h.close()
+		_ = os.Remove(filepath.Join(h.folder, script.Commands))
+		_ = os.Remove(filepath.Join(h.folder, script.Lines))
+	}
+	if !c.t.Failed() && !*keepAll {
+		_ = os.RemoveAll(c.folder)
+		return
+	}
+	c.mu.Lock()
+	faults := slices.Clone(c.faults)
+	c.mu.Unlock()
+	text := ""
+	for _, f := range faults {
+		text += fmt.Sprintf("%s %s\n", f.at.Format(time.StampMicro), f.what)
+	}
+	if c.result.verdict.report != "" {
+		text += "\n" + c.result.verdict.report
+	}
+	if err := os.WriteFile(filepath.Join(c.folder, "report"), []byte(text), 0o644); err != nil {
+		c.t.Error(err)
+	}
+	again := fmt.Sprintf("go test ./test/e2e -v -run 'TestCluster/%s$' -seed %d", c.result.name, c.seed)
+	if *inDocker {
+		again += " -docker"
+	}
+	c.t.Logf("what all nodes have written, what was done to them and when: %s\nagain: %s", c.folder, again)
+}

@@ -1,0 +1,145 @@
+//go:build linux
+
+package e2e
+
+import (
+	"time"
+
+	"github.com/matveynator/netchan/test/e2e/script"
+)
+
+// Cases in which the network goes away while values flow from a to b.
+
+// silent is longer than a link goes on that hears nothing, 3 s.
+const silent = 4 * time.Second
+
+func pair(c *cluster) (a, b *host) {
+	hosts := c.start(do(sends("x")), do(receives("x")))
+	c.flows("x", 50, hosts[1])
+	return hosts[0], hosts[1]
+}
+
+// cut: b's network is taken away for 4 s, three times. Both notice; nothing is lost or doubled.
+func cut(c *cluster) {
+	a, b := pair(c)
+	times := 3
+	if !*inDocker {
+		times = 1
+	}
+	for range times {
+		at := c.unplug(b)
+		c.after(at, "noticed", []*host{a}, said("link broken"))
+		c.last(silent - time.Since(at))
+		at = c.plug(b)
+		c.after(at, "resumed", []*host{b}, took)
+		c.flows("x", 200, b)
+	}
+	c.finish()
+	c.exactlyOnce()
+}
+
+// exactlyOnce: no link was given up, no value was sent again to another.
+func (c *cluster) exactlyOnce() {
+	c.t.Helper()
+	if v := c.result.verdict; v.lost+v.doubled+v.redelivered+v.dropped > 0 {
+		c.t.Errorf("%d values were lost, %d doubled, %d redelivered, %d dropped", v.lost, v.doubled, v.redelivered, v.dropped)
+	}
+}
+
+// blackhole10: what a and b say to each other vanishes, for 10 s. It is noticed, and goes on
+// as if nothing had been.
+func blackhole10(c *cluster) {
+	a, b := pair(c)
+	c.blackhole(a, b, 10*time.Second)
+	c.flows("x", 500, b)
+	c.finish()
+	c.exactlyOnce()
+}
+
+// blackhole60: the same for 60 s, twice ResumeTimeout: the link is given up; values flow again
+// afterwards. What b may have taken is sent again, and counted.
+func blackhole60(c *cluster) {
+	a, b := pair(c)
+	c.blackhole(a, b, time.Minute)
+	c.flows("x", 500, b)
+	c.finish()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w := c.watch(time.Time{}, []*host{a}, said("link ended")); !w.found() {
+		c.t.Error("a has not given the link up")
+	}
+}
+
+// blackhole has all vanish between two nodes for some time.
+func (c *cluster) blackhole(a, b *host, d time.Duration) {
+	c.t.Helper()
+	one, other := []*host{a}, []*host{b}
+	at := c.split(one, other)
+	c.after(at, "noticed", []*host{a, b}, said("link broken"))
+	c.last(d - time.Since(at))
+	at = c.join(one, other)
+	c.after(at, "resumed", other, took)
+}
+
+// oneWay: only what b says vanishes, for 6 s; then only what a says.
+func oneWay(c *cluster) {
+	a, b := pair(c)
+	one, other := []*host{a}, []*host{b}
+	for range 2 {
+		at := c.silence(other, one)
+		c.after(at, "noticed", []*host{a, b}, said("link broken"))
+		c.last(6*time.Second - time.Since(at))
+		at = c.heal(other, one)
+		c.after(at, "resumed", []*host{b}, took)
+		c.flows("x", 200, b)
+		one, other = other, one
+	}
+	c.finish()
+	c.exactlyOnce()
+}
+
+// flap: b's network comes and goes, ten times. Values arrive whenever it is there for long
+// enough.
+func flap(c *cluster) {
+	_, b := pair(c)
+	for range 10 {
+		at := c.unplug(b)
+		c.last(500*time.Millisecond - time.Since(at))
+		at = c.plug(b)
+		c.last(time.Second - time.Since(at))
+	}
+	at := c.note("the network stays")
+	c.after(at, "resumed", []*host{b}, took)
+	c.flows("x", 500, b)
+	c.finish()
+	c.exactlyOnce()
+}
+
+// partition: five nodes are cut apart, two and three, for 20 s, with a ResumeTimeout of 5 s.
+// Both halves go on working inside; then they become one mesh again, and what waited for the
+// other half arrives.
+func partition(c *cluster) {
+	const resumeTimeout = 5 * time.Second
+	node := func(tasks ...script.Task) start { return start{tasks: tasks, resumeTimeout: resumeTimeout} }
+	hosts := c.start(
+		node(sends("left"), sends("across")),
+		node(receives("left")),
+		node(sends("right")),
+		node(receives("right")),
+		node(receives("across")),
+	)
+	c.flows("", 50, hosts[1], hosts[3], hosts[4])
+	left, right := hosts[:2], hosts[2:]
+	at := c.split(left, right)
+	c.after(at, "half seen", left, func(l script.Line) bool { return len(l.Members) == 2 })
+	c.after(at, "half seen", right, func(l script.Line) bool { return len(l.Members) == 3 })
+	c.flows("left", 500, hosts[1])
+	c.flows("right", 500, hosts[3])
+	c.last(20*time.Second - time.Since(at))
+	at = c.join(left, right)
+	c.after(at, "one again", hosts[:1], func(l script.Line) bool { return len(l.Members) == 5 })
+	c.after(at, "resumed", hosts[4:], took)
+	c.knowEachOther(hosts)
+	c.flows("across", 500, hosts[4])
+	c.finish()
+}
