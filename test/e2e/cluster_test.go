@@ -5,8 +5,11 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -51,6 +54,7 @@ type cluster struct {
 	seed   uint64
 	random *rand.Rand
 	result *result
+	beside *host         // see pair
 	slack  time.Duration // see history.History
 
 	mu      sync.Mutex // guards what follows, and what hosts keep
@@ -154,13 +158,18 @@ func (c *cluster) begin(h *host, s start) {
 	c.mu.Unlock()
 	c.note("start %s", h.name)
 	cmd := c.on.command(h, s.later, env)
-	cmd.Stderr = c.t.Output()
+	said, err := os.OpenFile(filepath.Join(h.folder, "stderr"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	cmd.Stderr = io.MultiWriter(said, c.t.Output())
 	if err := cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
 	go func() {
 		defer close(l.ended)
 		err := cmd.Wait()
+		_ = said.Close()
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		l.over, l.err = true, err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -76,6 +77,7 @@ type containers struct {
 	network string
 	prefix  string // of the hosts' addresses
 	memory  string
+	args    map[*host][]string // by which its container was made
 }
 
 var networks struct {
@@ -94,7 +96,7 @@ func newContainers(t *testing.T, memory string) *containers {
 		networks.last++
 		n := networks.last
 		networks.Unlock()
-		e := &containers{t: t, network: fmt.Sprintf("%s-%d-%d", image, os.Getpid(), n), prefix: fmt.Sprintf("10.%d.%d.", 200+n/256%50, n%256), memory: memory}
+		e := &containers{t: t, network: fmt.Sprintf("%s-%d-%d", image, os.Getpid(), n), prefix: fmt.Sprintf("10.%d.%d.", 200+n/256%50, n%256), memory: memory, args: make(map[*host][]string)}
 		out, err := docker("network", "create", "--label", label, "--subnet", e.prefix+"0/24", e.network)
 		if err == nil {
 			return e
@@ -110,9 +112,9 @@ func (e *containers) listen(h *host) string    { return e.ip(h) + ":" + port }
 func (e *containers) advertise(h *host) string { return "" }
 func (e *containers) name(h *host) string      { return e.network + "-" + h.name }
 
-// command runs a new container in the place of the one that was there.
+// command runs a new container in the place of the one that was there, or starts that again
+// where it is the same.
 func (e *containers) command(h *host, later bool, env []string) *exec.Cmd {
-	e.remove(h)
 	args := []string{"run", "--name", e.name(h), "--label", label, "--hostname", h.name, "--sig-proxy=false",
 		"--network", e.network, "--ip", e.ip(h), "--cap-add", "NET_ADMIN", "--memory", e.memory, "--memory-swap", e.memory,
 		"--volume", h.folder + ":/e2e", "--env", script.FolderVariable + "=/e2e", "--env", collectAt}
@@ -122,10 +124,16 @@ func (e *containers) command(h *host, later bool, env []string) *exec.Cmd {
 	if later {
 		args = append(args, "--entrypoint", "/later")
 	}
-	return exec.Command("docker", append(args, image)...)
+	args = append(args, image)
+	if slices.Equal(e.args[h], args) {
+		return exec.Command("docker", "start", "--attach", e.name(h))
+	}
+	if e.args[h] != nil {
+		e.must("rm", "--force", e.name(h))
+	}
+	e.args[h] = args
+	return exec.Command("docker", args...)
 }
-
-func (e *containers) remove(h *host) { _, _ = docker("rm", "--force", e.name(h)) }
 
 func (e *containers) must(args ...string) {
 	e.t.Helper()

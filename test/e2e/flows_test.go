@@ -30,24 +30,32 @@ func join(c *cluster) {
 // knowEachOther waits until each of some hosts sees all of them, and nobody else.
 func (c *cluster) knowEachOther(hosts []*host) {
 	c.t.Helper()
+	c.until(names(hosts)+" know each other", func() bool { return c.whole(hosts) })
+}
+
+// whole says whether they do. c.mu is held.
+func (c *cluster) whole(hosts []*host) bool {
 	var want []string
 	for _, h := range hosts {
 		want = append(want, h.name)
 	}
 	slices.Sort(want)
-	c.until(names(hosts)+" know each other", func() bool {
-		return !slices.ContainsFunc(hosts, func(h *host) bool { return !slices.Equal(h.members, want) })
-	})
+	return !slices.ContainsFunc(hosts, func(h *host) bool { return !slices.Equal(h.members, want) })
 }
 
-// transfer: as many values as go, from one node to another.
+// transfer: as many values as go, between three nodes in a ring.
 func transfer(c *cluster) {
-	const values = 20_000
-	hosts := c.start(
-		do(script.Task{Do: script.Send, Channel: "x", Options: history.Options{Buffer: 256}, Count: values, Size: 100, Peers: 1}),
-		do(script.Task{Do: script.Receive, Channel: "x", Options: history.Options{Buffer: 256}}),
-	)
-	c.takes(hosts[1], "x", values)
+	const values = 10_000
+	send := func(channel string) script.Task {
+		return script.Task{Do: script.Send, Channel: channel, Options: history.Options{Buffer: 256}, Count: values, Size: 100, Peers: 1}
+	}
+	receive := func(channel string) script.Task {
+		return script.Task{Do: script.Receive, Channel: channel, Options: history.Options{Buffer: 256}}
+	}
+	hosts := c.start(do(send("x"), receive("z")), do(send("y"), receive("x")), do(send("z"), receive("y")))
+	for _, h := range hosts {
+		c.takes(h, "", values)
+	}
 	c.finish()
 }
 
@@ -177,21 +185,24 @@ func broadcast(c *cluster) {
 }
 
 // slowReader: one receiver takes 20 values a second, and then none at all; others at the same
-// node take as many as come. Their channels do not wait for the slow one, and on that no more is on
-// its way than buffers and window hold.
+// node, and at a third one, take as many as come. Their channels do not wait for the slow one, and
+// on that no more is on its way than buffers and window hold.
 func slowReader(c *cluster) {
 	const values = 5000
 	hosts := c.start(
 		do(
 			script.Task{Do: script.Send, Channel: "slow", Options: history.Options{Buffer: 16}, Size: 100, Peers: 1},
 			script.Task{Do: script.Send, Channel: "fast", Options: history.Options{Buffer: 16}, Count: values, Size: 100, Peers: 1},
+			script.Task{Do: script.Send, Channel: "elsewhere", Options: history.Options{Buffer: 16}, Count: values, Size: 100, Peers: 1},
 		),
 		do(
 			script.Task{Do: script.Receive, Channel: "slow", Options: history.Options{Buffer: 16, KeepOpen: true}, Every: 50 * time.Millisecond},
 			receives("fast"),
 		),
+		do(receives("elsewhere")),
 	)
 	c.takes(hosts[1], "fast", values)
+	c.takes(hosts[2], "elsewhere", values)
 	c.flows("slow", 20, hosts[1])
 	hosts[1].do(script.Task{Do: script.Hold, Channel: "slow"})
 	const most = 16 + 16 + 16 // two buffers and a window
@@ -215,28 +226,33 @@ func slowReader(c *cluster) {
 	c.finish()
 }
 
-// manyChannels: 500 channels between two nodes, some values on each.
+// manyChannels: 500 channels from one node to two others, some values on each.
 func manyChannels(c *cluster) {
-	const channels, each = 500, 20
-	hosts := c.start(
-		do(script.Task{Do: script.Send, Channel: "x", Ends: channels, Options: history.Options{Buffer: 4}, Count: each, Size: 50, Peers: 1}),
-		do(script.Task{Do: script.Receive, Channel: "x", Ends: channels, Options: history.Options{Buffer: 4}}),
-	)
-	c.takes(hosts[1], "", channels*each)
+	const channels, each = 250, 20
+	send := func(channel string) script.Task {
+		return script.Task{Do: script.Send, Channel: channel, Ends: channels, Options: history.Options{Buffer: 4}, Count: each, Size: 50, Peers: 1}
+	}
+	receive := func(channel string) script.Task {
+		return script.Task{Do: script.Receive, Channel: channel, Ends: channels, Options: history.Options{Buffer: 4}}
+	}
+	hosts := c.start(do(send("x"), send("y")), do(receive("x")), do(receive("y")))
+	for _, h := range hosts[1:] {
+		c.takes(h, "", channels*each)
+	}
 	c.finish()
 }
 
-// bigValue: values of up to 15 MiB.
+// bigValue: values of up to 15 MiB, from one node to two others.
 func bigValue(c *cluster) {
 	var out, in []script.Task
 	for _, size := range []struct {
 		channel string
 		bytes   int
 	}{{"64 KiB", 64 << 10}, {"1 MiB", 1 << 20}, {"15 MiB", 15 << 20}} {
-		out = append(out, script.Task{Do: script.Send, Channel: size.channel, Count: 5, Size: size.bytes, Peers: 1})
+		out = append(out, script.Task{Do: script.Send, Channel: size.channel, Count: 6, Size: size.bytes, Peers: 2})
 		in = append(in, script.Task{Do: script.Receive, Channel: size.channel})
 	}
-	hosts := c.start(do(out...), do(in...))
-	c.takes(hosts[1], "", 15)
+	hosts := c.start(do(out...), do(in...), do(in...))
+	c.until("all values arrive", func() bool { return hosts[1].taken("")+hosts[2].taken("") == 3*6 })
 	c.finish()
 }

@@ -191,8 +191,14 @@ func (j *judge) line(l script.Line) {
 	}
 }
 
-// count counts what people want to know, apart from what is wrong with it.
+// count counts what people want to know, apart from what is wrong with it. A receiver that was
+// killed may have taken one value that it did not write down: so many are not counted as lost.
 func (j *judge) count(v *verdict) {
+	for _, r := range j.takes {
+		if !j.Alive(r.Node) {
+			v.lost--
+		}
+	}
 	for end, numbers := range j.sent {
 		v.values += len(numbers)
 		for _, n := range numbers {
@@ -201,6 +207,7 @@ func (j *judge) count(v *verdict) {
 			}
 		}
 	}
+	v.lost = max(0, v.lost)
 	for value, times := range j.took {
 		if s := j.sends[value[0]]; s != nil && !s.Broadcast {
 			v.doubled += times - 1

@@ -73,7 +73,7 @@ func restart(c *cluster) {
 		c.since(script.Began, "joined", b, joined)
 		c.since(script.Joined, "resumed", b, took)
 		c.flows("x", 200, b)
-		c.knowEachOther([]*host{a, b})
+		c.knowEachOther(c.all(a, b))
 	}
 	c.finish()
 }
@@ -137,7 +137,7 @@ func (c *cluster) stranger(key, why string) {
 	}
 	c.mu.Unlock()
 	c.flows("x", 100, b)
-	c.knowEachOther([]*host{a, b})
+	c.knowEachOther(c.all(a, b))
 	c.finish()
 	c.exactlyOnce()
 }
