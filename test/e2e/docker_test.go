@@ -18,7 +18,7 @@ import (
 
 const (
 	image = "netchan-e2e"
-	label = "netchan-e2e" // of all that is made in the Engine
+	label = "netchan-e2e" // of all that is made in the Engine; its value is the tests' process
 	port  = "7946"
 
 	// memory is what a container may have: what a small service is given. collectAt has the
@@ -51,7 +51,7 @@ var imageMade = sync.OnceValue(func() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("docker", "build", "--quiet", "--tag", image, "--label", label, "--file", "node/Dockerfile", filepath.Dir(p.node))
+	cmd := exec.Command("docker", "build", "--quiet", "--tag", image, "--file", "node/Dockerfile", filepath.Dir(p.node))
 	cmd.Env = append(os.Environ(), "DOCKER_BUILDKIT=0") // it needs none, nor a plugin for it
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
@@ -61,13 +61,28 @@ var imageMade = sync.OnceValue(func() error {
 	return nil
 })
 
-// sweep removes what is left in the Engine of this run, or of one that was broken off.
+func ownLabel() string { return fmt.Sprintf("%s=%d", label, os.Getpid()) }
+
+// sweep removes what runs have left in the Engine that were broken off.
 func sweep() {
-	if left, err := docker("ps", "--all", "--quiet", "--filter", "label="+label); err == nil && left != "" {
-		_, _ = docker(append([]string{"rm", "--force", "--volumes"}, strings.Fields(left)...)...)
+	list := func(args ...string) (left []string) {
+		out, err := docker(append(args, "--format", `{{.ID}} {{.Label "`+label+`"}}`, "--filter", "label="+label)...)
+		if err != nil {
+			return nil
+		}
+		for line := range strings.Lines(out) {
+			id, process, _ := strings.Cut(strings.TrimSpace(line), " ")
+			if _, err := os.Stat("/proc/" + process); id != "" && err != nil {
+				left = append(left, id)
+			}
+		}
+		return left
 	}
-	if left, err := docker("network", "ls", "--quiet", "--filter", "label="+label); err == nil && left != "" {
-		_, _ = docker(append([]string{"network", "rm"}, strings.Fields(left)...)...)
+	if left := list("ps", "--all"); len(left) > 0 {
+		_, _ = docker(append([]string{"rm", "--force", "--volumes"}, left...)...)
+	}
+	if left := list("network", "ls"); len(left) > 0 {
+		_, _ = docker(append([]string{"network", "rm"}, left...)...)
 	}
 }
 
@@ -97,7 +112,7 @@ func newContainers(t *testing.T, memory string) *containers {
 		n := networks.last
 		networks.Unlock()
 		e := &containers{t: t, network: fmt.Sprintf("%s-%d-%d", image, os.Getpid(), n), prefix: fmt.Sprintf("10.%d.%d.", 200+n/256%50, n%256), memory: memory, args: make(map[*host][]string)}
-		out, err := docker("network", "create", "--label", label, "--subnet", e.prefix+"0/24", e.network)
+		out, err := docker("network", "create", "--label", ownLabel(), "--subnet", e.prefix+"0/24", e.network)
 		if err == nil {
 			return e
 		}
@@ -115,7 +130,7 @@ func (e *containers) name(h *host) string      { return e.network + "-" + h.name
 // command runs a new container in the place of the one that was there, or starts that again
 // where it is the same.
 func (e *containers) command(h *host, later bool, env []string) *exec.Cmd {
-	args := []string{"run", "--name", e.name(h), "--label", label, "--hostname", h.name, "--sig-proxy=false",
+	args := []string{"run", "--name", e.name(h), "--label", ownLabel(), "--hostname", h.name, "--sig-proxy=false",
 		"--network", e.network, "--ip", e.ip(h), "--cap-add", "NET_ADMIN", "--memory", e.memory, "--memory-swap", e.memory,
 		"--volume", h.folder + ":/e2e", "--env", script.FolderVariable + "=/e2e", "--env", collectAt}
 	for _, v := range env {

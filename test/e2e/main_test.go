@@ -45,9 +45,6 @@ func TestMain(m *testing.M) {
 		sweep()
 	}
 	code := m.Run()
-	if *inDocker {
-		sweep()
-	}
 	if testing.Verbose() {
 		fmt.Print(table())
 	}
