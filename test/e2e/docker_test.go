@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	image = "netchan-e2e"
-	label = "netchan-e2e" // of all that is made in the Engine; its value is the tests' process
+	// label is of all that is made in the Engine; its value is the tests' process.
+	label = "netchan-e2e"
 	port  = "7946"
 
 	// memory is what a container may have: what a small service is given. collectAt has the
@@ -61,7 +61,13 @@ var imageMade = sync.OnceValue(func() error {
 	return nil
 })
 
+// image is this run's.
+var image = fmt.Sprintf("netchan-e2e:%d", os.Getpid())
+
 func ownLabel() string { return fmt.Sprintf("%s=%d", label, os.Getpid()) }
+
+// removeImage removes it, if it was made.
+func removeImage() { _, _ = docker("rmi", "--force", image) }
 
 // sweep removes what runs have left in the Engine that were broken off.
 func sweep() {
@@ -111,7 +117,7 @@ func newContainers(t *testing.T, memory string) *containers {
 		networks.last++
 		n := networks.last
 		networks.Unlock()
-		e := &containers{t: t, network: fmt.Sprintf("%s-%d-%d", image, os.Getpid(), n), prefix: fmt.Sprintf("10.%d.%d.", 200+n/256%50, n%256), memory: memory, args: make(map[*host][]string)}
+		e := &containers{t: t, network: fmt.Sprintf("%s-%d-%d", label, os.Getpid(), n), prefix: fmt.Sprintf("10.%d.%d.", 200+n/256%50, n%256), memory: memory, args: make(map[*host][]string)}
 		out, err := docker("network", "create", "--label", ownLabel(), "--subnet", e.prefix+"0/24", e.network)
 		if err == nil {
 			return e

@@ -45,6 +45,9 @@ func TestMain(m *testing.M) {
 		sweep()
 	}
 	code := m.Run()
+	if *inDocker {
+		removeImage()
+	}
 	if testing.Verbose() {
 		fmt.Print(table())
 	}
