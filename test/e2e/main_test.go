@@ -148,7 +148,11 @@ func (c *cluster) close() {
 	c.mu.Lock()
 	faults := slices.Clone(c.faults)
 	c.mu.Unlock()
-	text := ""
+	again := fmt.Sprintf("go test ./test/e2e -v -run 'TestCluster/%s$' -seed %d", c.result.name, c.seed)
+	if *inDocker {
+		again += " -docker"
+	}
+	text := "again: " + again + "\n\n"
 	for _, f := range faults {
 		text += fmt.Sprintf("%s %s\n", f.at.Format(time.StampMicro), f.what)
 	}
@@ -157,10 +161,6 @@ func (c *cluster) close() {
 	}
 	if err := os.WriteFile(filepath.Join(c.folder, "report"), []byte(text), 0o644); err != nil {
 		c.t.Error(err)
-	}
-	again := fmt.Sprintf("go test ./test/e2e -v -run 'TestCluster/%s$' -seed %d", c.result.name, c.seed)
-	if *inDocker {
-		again += " -docker"
 	}
 	c.t.Logf("what all nodes have written, what was done to them and when: %s\nagain: %s", c.folder, again)
 }
