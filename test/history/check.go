@@ -18,8 +18,9 @@ type fate struct {
 // checker is what check works with.
 type checker struct {
 	*History
-	takes [][]take // by receiver: of values that there are
-	fates [][]fate // by sender and number
+	takes [][]take       // by receiver: of values that there are
+	fates [][]fate       // by sender and number
+	spare map[string]int // by channel: values that may have been taken, not written down, and are not claimed yet
 	found []Violation
 }
 
@@ -28,12 +29,15 @@ type checker struct {
 func (h *History) Check(final bool) []Violation {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c := &checker{History: h, takes: make([][]take, len(h.receivers)), found: slices.Clone(h.wrong)}
+	c := &checker{History: h, takes: make([][]take, len(h.receivers)), spare: make(map[string]int), found: slices.Clone(h.wrong)}
 	for _, s := range h.senders {
 		c.fates = append(c.fates, make([]fate, len(s.values)))
 	}
 	for _, r := range h.receivers {
 		c.taken(r)
+		if c.mayHaveMore(r) {
+			c.spare[r.Channel]++
+		}
 	}
 	for _, s := range h.senders {
 		c.doubled(s)
@@ -71,10 +75,13 @@ func (c *checker) lossyReceivers(s *Sender) bool {
 	return s.Lossy || slices.ContainsFunc(c.receivers, func(r *Receiver) bool { return r.Channel == s.Channel && r.Lossy })
 }
 
+// mayHaveMore says whether r may have taken a value that was not written down.
+func (c *checker) mayHaveMore(r *Receiver) bool { return c.nodes[r.Node].cut && !r.closed.set() }
+
 // unwritten is how many values of s may have been taken and not written down.
 func (c *checker) unwritten(s *Sender) (n int) {
 	for _, r := range c.receivers {
-		if r.Channel == s.Channel && c.nodes[r.Node].cut && !r.closed.set() {
+		if r.Channel == s.Channel && c.mayHaveMore(r) {
 			n++
 		}
 	}
@@ -166,11 +173,33 @@ func (c *checker) doubled(s *Sender) {
 		}
 		return
 	}
+	c.doubledInPeace(s)
 	for i, f := range c.fates[s.ID] {
 		twice += max(0, f.takes-1)
 		if f.takes > 1 && (uint64(twice) > most || s.AtMostOnce) {
 			c.wrong(ErrDoubled, f.seen, "value %d of %v was taken %d times; %d redelivered", i+1, s, f.takes, s.Stats.Redelivered)
 			return
+		}
+	}
+}
+
+// doubledInPeace looks for a value that was taken twice by receivers that were not lost to s:
+// then it was not given back to be sent again, whatever else was.
+func (c *checker) doubledInPeace(s *Sender) {
+	seen := make(map[int]bool)
+	for _, r := range c.receivers {
+		if r.Channel != s.Channel || len(c.losses(s, func(o *Receiver) bool { return o == r })) > 0 {
+			continue
+		}
+		for _, t := range c.takes[r.ID] {
+			if t.sender != s.ID {
+				continue
+			}
+			if seen[t.n] {
+				c.wrong(ErrDoubled, t.when, "%v took value %d of %v, which was taken already, and no receiver was lost that had it", r, t.n, s)
+				return
+			}
+			seen[t.n] = true
 		}
 	}
 }
@@ -249,7 +278,12 @@ func (c *checker) lost(s *Sender, final bool) {
 			first = i + 1
 		}
 	}
-	missing -= c.unwritten(s)
+	claimed := min(missing, c.spare[s.Channel])
+	if !c.plain(s) {
+		claimed = min(claimed, max(0, missing-int(s.Stats.Dropped)))
+	}
+	missing -= claimed
+	c.spare[s.Channel] -= claimed
 	switch {
 	case missing <= 0:
 	case c.plain(s):

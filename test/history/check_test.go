@@ -90,6 +90,29 @@ func TestChecker(t *testing.T) {
 			p.take(p.r, 1, 1)
 			p.s.Stats.Redelivered = 1
 		}, ErrDoubled},
+		{"a value twice, counted, at one that lives, while another died", none, none, func(p *past) {
+			other := p.NewReceiver(p.a, "x", none)
+			p.send(2)
+			p.take(p.r, 1)
+			p.Dies(p.b, "killed")
+			p.take(other, 2, 2)
+			p.s.Stats.Redelivered = 1
+		}, ErrDoubled},
+		{"a C closed, and one of two senders goes on", none, none, func(p *past) {
+			other := p.NewSender(p.a, "x", none)
+			p.send(1)
+			p.take(p.r, 1)
+			p.ClosesC(other)
+			p.ReceiverEnded(p.r, nil)
+		}, ErrAfterClose},
+		{"the same, and the link to that has ended", none, none, func(p *past) {
+			other := p.NewSender(p.a, "x", none)
+			p.send(1)
+			p.take(p.r, 1)
+			p.LinkEnded(p.b, p.a)
+			p.ClosesC(other)
+			p.ReceiverEnded(p.r, nil)
+		}, nil},
 		{"a value twice, counted, because a receiver died", none, none, func(p *past) {
 			p.send(1)
 			p.take(p.r, 1)

@@ -29,6 +29,10 @@ func (c *checker) closedRight(r *Receiver) {
 		c.wrong(ErrDishonest, r.closed, "the C of %v was closed with %v, and nobody closed it", r, r.err)
 		return
 	}
+	if s := c.goesOn(r); s != nil {
+		c.wrong(ErrAfterClose, r.closed, "the C of %v was closed, and %v, of which it has taken values, had not ended", r, s)
+		return
+	}
 	told := false
 	var early *Sender
 	for _, s := range c.senders {
@@ -48,6 +52,18 @@ func (c *checker) closedRight(r *Receiver) {
 	default:
 		c.wrong(ErrDishonest, r.closed, "the C of %v was closed, Err is nil, and no sender had closed", r)
 	}
+}
+
+// goesOn is a sender that r knew, which had not ended when the C of r was closed.
+func (c *checker) goesOn(r *Receiver) *Sender {
+	for _, t := range c.takes[r.ID] {
+		s := c.senders[t.sender]
+		ended := c.may(s.closed, r.closed) || c.may(s.detach, r.closed) || c.may(s.ended, r.closed)
+		if !ended && len(c.losses(s, func(o *Receiver) bool { return o == r })) == 0 && !c.nodes[s.Node].died.set() {
+			return s
+		}
+	}
+	return nil
 }
 
 // settled says whether all that s had was taken before r was closed.

@@ -27,6 +27,12 @@ func TestKilled(t *testing.T) {
 			p.send(2)
 			end(p.b, "killed")
 		}, ErrLost, nil},
+		{"a value missing of each of two senders", sixteen, func(p *past, end func(int, string)) {
+			p.send(1)
+			other := p.NewSender(p.a, "x", sixteen)
+			p.Accepted(other, p.Sends(other, false))
+			end(p.b, "killed")
+		}, ErrLost, ErrLost},
 		{"a value missing, and the receiver had ended before", sixteen, func(p *past, end func(int, string)) {
 			p.send(1)
 			p.Closes(p.r)
