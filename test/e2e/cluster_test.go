@@ -59,7 +59,7 @@ type cluster struct {
 
 	mu      sync.Mutex // guards what follows, and what hosts keep
 	hosts   []*host
-	changed chan struct{} // closed with each line, and each end of a process
+	changed chan struct{} // closed with each line, and each end of a life
 	faults  []fault
 }
 
@@ -152,7 +152,7 @@ func (c *cluster) begin(h *host, s start) {
 	default:
 		env = append(env, "NETCHAN_KEY="+s.key)
 	}
-	l := &life{began: time.Now(), ended: make(chan struct{})}
+	l := &life{began: time.Now(), heard: make(chan struct{}), ended: make(chan struct{})}
 	c.mu.Lock()
 	h.life, h.is, h.members = l, nil, nil
 	c.mu.Unlock()
@@ -170,6 +170,7 @@ func (c *cluster) begin(h *host, s start) {
 		defer close(l.ended)
 		err := cmd.Wait()
 		_ = said.Close()
+		h.hearOut(l)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		l.over, l.err = true, err
@@ -226,6 +227,13 @@ func (c *cluster) tellAll(t script.Task) {
 	}
 }
 
+// running says whether a host has a node.
+func (h *host) running() bool {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	return h.life != nil && !h.life.over
+}
+
 // alive says whether a host has a node which was not told to end.
 func (h *host) alive() bool {
 	h.c.mu.Lock()
@@ -233,7 +241,7 @@ func (h *host) alive() bool {
 	return h.life != nil && !h.life.over && !h.life.expected
 }
 
-// over waits until a host's process has ended.
+// over waits until a host's process has ended, and all is read that it has written.
 func (h *host) over() error {
 	h.c.t.Helper()
 	l := h.life

@@ -33,11 +33,11 @@ func (c *cluster) knowEachOther(hosts []*host) {
 	c.until(names(hosts)+" know each other", func() bool { return c.whole(hosts) })
 }
 
-// whole says whether they do. c.mu is held.
+// whole says whether they do, as they live now. c.mu is held.
 func (c *cluster) whole(hosts []*host) bool {
 	var want []string
 	for _, h := range hosts {
-		want = append(want, h.name)
+		want = append(want, h.life.id)
 	}
 	slices.Sort(want)
 	return !slices.ContainsFunc(hosts, func(h *host) bool { return !slices.Equal(h.members, want) })

@@ -39,10 +39,11 @@ type host struct {
 type life struct {
 	id       string // once it has joined
 	began    time.Time
-	over     bool
-	err      error // how it ended
-	expected bool  // that it ends
-	ended    chan struct{}
+	over     bool          // it has ended, and all is read that it has written
+	err      error         // how it ended
+	expected bool          // that it ends
+	heard    chan struct{} // closed when all is read
+	ended    chan struct{} // closed when it is over
 }
 
 // An end is a sender or receiver.
@@ -105,10 +106,39 @@ func (h *host) listen() {
 	}
 }
 
+// hearOut waits until all is read that a process has written which has ended: what comes out of
+// the pipe behind it is a line of our own.
+func (h *host) hearOut(l *life) {
+	b, err := json.Marshal(script.Line{Is: script.Over})
+	if err == nil {
+		_, err = h.lines.Write(append(b, '\n'))
+	}
+	if err != nil {
+		h.c.t.Error(err)
+		return
+	}
+	select {
+	case <-l.heard:
+	case <-h.read:
+	}
+}
+
 // hear keeps one line.
 func (h *host) hear(line script.Line) {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
+	if line.Is == script.Over {
+		close(h.life.heard)
+		return
+	}
+	e := h.ends[line.End]
+	switch line.Is {
+	case script.Sent, script.Took, script.Delivered, script.Counts, script.Closed, script.Done:
+		if e == nil {
+			h.c.t.Errorf("%s has written %+v of an end that it has not named", h.name, line)
+			return
+		}
+	}
 	h.history = append(h.history, line)
 	if line.Is == script.Joined {
 		h.life.id = line.ID
@@ -125,15 +155,15 @@ func (h *host) hear(line script.Line) {
 	case script.Sender, script.Receiver:
 		h.ends[line.End] = &end{Line: line, life: h.life}
 	case script.Sent, script.Took:
-		h.ends[line.End].n++
+		e.n++
 	case script.Delivered:
 		if line.Err == "" {
-			h.ends[line.End].n++
+			e.n++
 		}
 	case script.Counts, script.Closed:
-		h.ends[line.End].over = true
+		e.over = true
 	case script.Done: // a sender's counters follow
-		h.ends[line.End].over = h.ends[line.End].Text != ""
+		e.over = e.Text != ""
 	}
 	h.c.tell()
 }

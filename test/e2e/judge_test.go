@@ -29,6 +29,7 @@ type judge struct {
 	took  map[[2]int64]int      // how often, by the sender's end and number
 	sent  map[int64][]int       // numbers accepted, by end
 	plain map[int64]bool        // each of its values goes to one receiver and none may be dropped
+	flush map[int64]string      // what the last Flush said, by end
 }
 
 // A verdict is what was wrong, and what was counted.
@@ -47,14 +48,19 @@ func (c *cluster) judge() verdict {
 	for _, h := range c.hosts {
 		lines = append(lines, h.deaths()...)
 	}
+	return judged(lines, c.slack)
+}
+
+// judged looks at the lines of all hosts.
+func judged(lines []script.Line, slack time.Duration) verdict {
 	slices.SortStableFunc(lines, func(a, b script.Line) int { return cmp.Compare(a.At, b.At) })
 	j := &judge{
 		nodes: make(map[string]int), ids: make(map[string]int), sends: make(map[int64]*history.Sender),
 		takes: make(map[int64]*history.Receiver), calls: make(map[int64]func(error)), took: make(map[[2]int64]int),
-		sent: make(map[int64][]int), plain: make(map[int64]bool),
+		sent: make(map[int64][]int), plain: make(map[int64]bool), flush: make(map[int64]string),
 	}
 	j.History = history.New(func() time.Duration { return j.at }, errClosed)
-	j.Slack = c.slack
+	j.Slack = slack
 	if len(lines) > 0 {
 		j.base = lines[0].At
 	}
@@ -86,11 +92,13 @@ func (h *host) deaths() (lines []script.Line) {
 	leaves := -1
 	for _, line := range h.history {
 		switch line.Is {
-		case script.Joined:
+		case script.Began:
 			if !over {
 				lines = append(lines, h.death(lines))
 			}
-			over, leaves = false, -1
+			over, leaves = true, -1
+		case script.Joined:
+			over = false
 		case script.Leaves:
 			leaves = len(lines)
 		case script.Left:
@@ -121,7 +129,7 @@ func (h *host) death(lines []script.Line) script.Line {
 
 // line writes one line down.
 func (j *judge) line(l script.Line) {
-	node := j.nodes[l.Node]
+	node, lives := j.nodes[l.Node]
 	s, r := j.sends[l.End], j.takes[l.End]
 	var err error
 	switch l.Err {
@@ -132,6 +140,8 @@ func (j *judge) line(l script.Line) {
 		err = errors.New(l.Err)
 	}
 	switch l.Is {
+	case script.Began: // what it says before it has joined is not of the life before
+		delete(j.nodes, l.Node)
 	case script.Joined:
 		j.nodes[l.Node] = j.ids[l.ID]
 	case script.Sender:
@@ -163,7 +173,11 @@ func (j *judge) line(l script.Line) {
 		if l.Is == script.Delivered && err == nil {
 			j.sent[l.End] = append(j.sent[l.End], l.N)
 		}
-	case script.ClosesC:
+		j.flush[l.End] = l.Err
+	case script.ClosesC: // as told, while all nodes live that are to take values
+		if said := j.flush[l.End]; said != "" {
+			j.Fault(history.ErrLate, "%s: Flush of s%d: %s", l.Node, s.ID, said)
+		}
 		j.ClosesC(s)
 	case script.Detaches:
 		j.Detaches(s)
@@ -176,8 +190,12 @@ func (j *judge) line(l script.Line) {
 	case script.Counts:
 		s.Stats = *l.Stats
 	case script.Link:
-		if to, known := j.ids[l.Peer]; l.Text == "link ended" && known {
+		if to, known := j.ids[l.Peer]; l.Text == script.LinkEnded && known && lives {
 			j.LinkEnded(node, to)
+		}
+	case script.Left: // no case lets a node leave while it can't deliver what it has
+		if l.Err != "" {
+			j.Fault(history.ErrLate, "%s has left: %s", l.Node, l.Err)
 		}
 	case died:
 		if l.Text == script.Joined {

@@ -129,7 +129,7 @@ const slack = 2 * time.Second
 // close ends what is left, and keeps the logs of what has failed.
 func (c *cluster) close() {
 	for _, h := range c.hosts {
-		if h.alive() {
+		if h.running() {
 			h.expect()
 			c.on.signal(h, kill)
 			_ = h.over()

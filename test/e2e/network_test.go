@@ -52,7 +52,7 @@ func cut(c *cluster) {
 	}
 	for range times {
 		at := c.unplug(b)
-		c.after(at, "noticed", []*host{a}, said("link broken"))
+		c.after(at, "noticed", []*host{a}, said(script.LinkBroken))
 		c.goesOn()
 		c.last(silent - time.Since(at))
 		at = c.plug(b)
@@ -90,7 +90,7 @@ func blackhole60(c *cluster) {
 	c.finish()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w := c.watch(time.Time{}, []*host{a}, said("link ended")); !w.found() {
+	if w := c.watch(time.Time{}, []*host{a}, said(script.LinkEnded)); !w.found() {
 		c.t.Error("a has not given the link up")
 	}
 }
@@ -100,7 +100,7 @@ func (c *cluster) blackhole(a, b *host, d time.Duration) {
 	c.t.Helper()
 	one, other := []*host{a}, []*host{b}
 	at := c.split(one, other)
-	c.after(at, "noticed", []*host{a, b}, said("link broken"))
+	c.after(at, "noticed", []*host{a, b}, said(script.LinkBroken))
 	c.goesOn()
 	c.last(d - time.Since(at))
 	at = c.join(one, other)
@@ -113,7 +113,7 @@ func oneWay(c *cluster) {
 	one, other := []*host{a}, []*host{b}
 	for range 2 {
 		at := c.silence(other, one)
-		c.after(at, "noticed", []*host{a, b}, said("link broken"))
+		c.after(at, "noticed", []*host{a, b}, said(script.LinkBroken))
 		c.goesOn()
 		c.last(6*time.Second - time.Since(at))
 		at = c.heal(other, one)

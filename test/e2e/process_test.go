@@ -93,7 +93,7 @@ func (e *processes) silence(from, to *host, on bool) {
 
 func (e *processes) close() {
 	for _, cmd := range e.cmds {
-		if cmd.ProcessState == nil {
+		if cmd.Process != nil { // it was started
 			_ = cmd.Process.Kill()
 		}
 	}

@@ -22,7 +22,7 @@ func paused(c *cluster) {
 	c.flows("", 50, b, beside)
 	c.slack += 10 * time.Second // b may have taken a value and not written it down
 	at := c.pause(b)
-	c.after(at, "noticed", []*host{a}, said("link broken"))
+	c.after(at, "noticed", []*host{a}, said(script.LinkBroken))
 	c.flows("y", 500, beside)
 	c.last(10*time.Second - time.Since(at))
 	at = c.resume(b)
@@ -40,7 +40,7 @@ func killReceiver(c *cluster) {
 	hosts := c.start(do(fast), do(slow), do(slow))
 	c.flows("x", 50, hosts[1:]...)
 	at := c.kill(hosts[1])
-	c.after(at, "noticed", hosts[:1], said("link ended"))
+	c.after(at, "noticed", hosts[:1], said(script.LinkEnded))
 	c.flows("x", 500, hosts[2])
 	c.finish()
 }
@@ -51,7 +51,7 @@ func killSender(c *cluster) {
 	hosts := c.start(do(receives("x")), do(sends("x")), do(sends("x")))
 	c.flows("x", 100, hosts[0])
 	at := c.kill(hosts[1])
-	c.after(at, "noticed", hosts[:1], said("link ended"))
+	c.after(at, "noticed", hosts[:1], said(script.LinkEnded))
 	c.flows("x", 200, hosts[0])
 	next := c.start(start{seeds: hosts[:1], tasks: []script.Task{sends("x")}})[0]
 	c.until("the next one's values arrive", func() bool {

@@ -76,23 +76,9 @@ func (c *cluster) finish() {
 			c.leave(h)
 		}
 	}
-	c.flushed()
 	v := c.judge()
 	c.result.verdict = v
 	if len(v.wrong) > 0 {
 		c.t.Errorf("%s", v.report)
 	}
-}
-
-// flushed waits until all has been read that nodes which are no more have written.
-func (c *cluster) flushed() {
-	c.t.Helper()
-	c.until("what the nodes have written is read", func() bool {
-		for _, h := range c.hosts {
-			if h.life != nil && len(h.killed) == 0 && h.is[script.Joined] > 0 && h.is[script.Left] == 0 {
-				return false
-			}
-		}
-		return true
-	})
 }

@@ -40,7 +40,7 @@ func took(l script.Line) bool { return l.Is == script.Took }
 
 func joined(l script.Line) bool { return l.Is == script.Joined }
 
-// said is a line of the log about a link, as "link broken".
+// said is a line of the log about a link, as script.LinkBroken.
 func said(what string) func(script.Line) bool {
 	return func(l script.Line) bool { return l.Is == script.Link && l.Text == what }
 }

@@ -68,6 +68,9 @@ func (l *log) Handle(_ context.Context, r slog.Record) error {
 	})
 	if link {
 		line.Is, line.Text = script.Link, r.Message
+		if line.Text == script.LinkEnded && r.Level < slog.LevelWarn {
+			line.Text = script.Goodbye
+		}
 	}
 	l.write(line)
 	return nil

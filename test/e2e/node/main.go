@@ -235,12 +235,12 @@ func (n *node) tell(what script.Task) {
 func (n *node) watch() {
 	for {
 		changed := n.Changed()
-		var names []string
+		var ids []string // a name may be that of a node which is no more
 		for _, m := range n.Members() {
-			names = append(names, m.Name)
+			ids = append(ids, m.ID.String())
 		}
-		slices.Sort(names)
-		n.log.write(script.Line{Is: script.Members, Members: names})
+		slices.Sort(ids)
+		n.log.write(script.Line{Is: script.Members, Members: ids})
 		select {
 		case <-changed:
 		case <-n.ctx.Done():

@@ -14,6 +14,14 @@ const (
 	FolderVariable = "E2E_FOLDER" // where its pipes are
 )
 
+// What a node logs of links. One that ends because one of the two leaves in good order is no
+// fault, and excuses nothing.
+const (
+	LinkBroken = "link broken"
+	LinkEnded  = "link ended"
+	Goodbye    = "link ended by a goodbye"
+)
+
 // The two named pipes in a node's folder. A pipe keeps what a process has written when it is
 // killed, and a line of up to PipeLine bytes is there as a whole or not at all.
 const (
@@ -107,11 +115,12 @@ const (
 	Counts    = "counts" // End: a sender's Stats
 	Asked     = "asked"  // N
 	Answered  = "answered"
-	Passed    = "passed" // N values were sent before on the channel that was passed on
-	Link      = "link"   // Text, Peer, Err: what the node logs of links
-	Logged    = "logged" // Text: what else it logs
-	Members   = "members"
-	Leaves    = "leaves" // calls Shutdown
-	Left      = "left"   // Err
-	Memory    = "memory" // Bytes
+	Passed    = "passed"  // N values were sent before on the channel that was passed on
+	Link      = "link"    // Text, Peer, Err: what the node logs of links
+	Logged    = "logged"  // Text: what else it logs
+	Members   = "members" // Members: their IDs
+	Leaves    = "leaves"  // calls Shutdown
+	Left      = "left"    // Err
+	Memory    = "memory"  // Bytes
+	Over      = "over"    // the process; the only line that the test writes, not the node
 )
