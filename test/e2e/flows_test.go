@@ -130,18 +130,19 @@ func handoff(c *cluster) {
 
 // fanIn: five nodes send to one. That one of them closes its channel ends nothing for the others.
 func fanIn(c *cluster) {
-	const each = 1000
+	const each = 100
 	nodes := []start{do(script.Task{Do: script.Receive, Channel: "x", Options: history.Options{Buffer: 16}})}
 	for range 5 {
-		nodes = append(nodes, do(script.Task{Do: script.Send, Channel: "x", Options: history.Options{Buffer: 16}, Count: each, Size: 100, Peers: 1}))
+		nodes = append(nodes, do(script.Task{Do: script.Send, Channel: "x", Options: history.Options{Buffer: 16}, Size: 100, Peers: 1}))
 	}
-	nodes[1].tasks[0].Count = each / 10
+	nodes[1].tasks[0].Count = each
 	hosts := c.start(nodes...)
 	c.until("the first has sent all", func() bool {
-		return slices.ContainsFunc(hosts[1].history, func(l script.Line) bool { return l.Is == script.Sent && l.N == each/10 })
+		return slices.ContainsFunc(hosts[1].history, func(l script.Line) bool { return l.Is == script.Sent && l.N == each })
 	})
 	hosts[1].do(script.Task{Do: script.Finish})
-	c.takes(hosts[0], "x", 4*each+each/10)
+	c.until("the first has closed", func() bool { return hosts[1].is[script.Counts] > 0 })
+	c.flows("x", 20*each, hosts[0]) // far more than was on its way
 	c.finish()
 }
 
@@ -205,22 +206,14 @@ func slowReader(c *cluster) {
 	c.takes(hosts[2], "elsewhere", values)
 	c.flows("slow", 20, hosts[1])
 	hosts[1].do(script.Task{Do: script.Hold, Channel: "slow"})
-	const most = 16 + 16 + 16 // two buffers and a window
-	ahead := func() (n int) {
-		for _, e := range hosts[0].ends {
-			if e.Channel == "slow" {
-				n += e.n
-			}
-		}
-		return n - hosts[1].taken("slow")
-	}
-	c.until("the slow channel is full", func() bool { return ahead() >= most })
+	ahead := func() int { return onTheWay("slow", hosts[0], hosts[1]) }
+	c.until("the slow channel is full", func() bool { return ahead() >= mostOnTheWay })
 	hosts[0].do(sends("later"))
 	hosts[1].do(receives("later"))
 	c.flows("later", 100, hosts[1])
 	c.mu.Lock()
-	if n := ahead(); n != most {
-		c.t.Errorf("%d values of the slow channel are on their way, and %d at most", n, most)
+	if n := ahead(); n != mostOnTheWay {
+		c.t.Errorf("%d values of the slow channel are on their way, and %d at most", n, mostOnTheWay)
 	}
 	c.mu.Unlock()
 	c.finish()

@@ -25,6 +25,11 @@ func paused(c *cluster) {
 	c.after(at, "noticed", []*host{a}, said(script.LinkBroken))
 	c.flows("y", 500, beside)
 	c.last(10*time.Second - time.Since(at))
+	c.mu.Lock()
+	if n := onTheWay("x", a, b); n > mostOnTheWay+1 { // b may have taken one and not written it down
+		c.t.Errorf("%d values are on their way to b, which is stopped, and %d at most", n, mostOnTheWay)
+	}
+	c.mu.Unlock()
 	at = c.resume(b)
 	c.after(at, "resumed", []*host{b}, took)
 	c.flows("x", 200, b)
@@ -61,6 +66,17 @@ func killSender(c *cluster) {
 		return false
 	})
 	c.finish()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := 0
+	for _, line := range hosts[0].history {
+		if line.Is == script.Took && hosts[1].ends[line.From] != nil {
+			if line.N != last+1 {
+				c.t.Errorf("of the one that was killed value %d was taken behind %d", line.N, last)
+			}
+			last = line.N
+		}
+	}
 }
 
 // restart: b is started again under its name and address, once told to terminate and once

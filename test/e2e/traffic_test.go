@@ -36,6 +36,21 @@ func (h *host) taken(channel string) (n int) {
 	return n
 }
 
+// mostOnTheWay is how many values can be between a sender and a receiver as above: two buffers
+// and a window.
+const mostOnTheWay = 16 + 16 + 16
+
+// onTheWay is how many values one host has sent on a channel which the other has not taken. c.mu
+// is held.
+func onTheWay(channel string, from, to *host) (n int) {
+	for _, e := range from.ends {
+		if e.Is == script.Sender && e.Channel == channel {
+			n += e.n
+		}
+	}
+	return n - to.taken(channel)
+}
+
 // flows waits until some more values have arrived at each of some hosts.
 func (c *cluster) flows(channel string, more int, hosts ...*host) {
 	c.t.Helper()
