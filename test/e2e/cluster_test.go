@@ -95,14 +95,21 @@ func (c *cluster) within(limit time.Duration, what string, so func() bool) time.
 		case ok:
 			return time.Since(began)
 		case died != nil:
-			c.t.Fatalf("%s has ended by itself: %v", died.name, died.life.err)
+			c.fatal("%s has ended by itself: %v", died.name, died.life.err)
 		}
 		select {
 		case <-changed:
 		case <-over.C:
-			c.t.Fatalf("not within %v: %s", limit, what)
+			c.fatal("not within %v: %s", limit, what)
 		}
 	}
+}
+
+// fatal is t.Fatalf, and the report has it too.
+func (c *cluster) fatal(format string, args ...any) {
+	c.t.Helper()
+	c.note(format, args...)
+	c.t.Fatalf(format, args...)
 }
 
 // died is a host whose process has ended, and was not to. mu is held.

@@ -43,18 +43,24 @@ func (c *cluster) whole(hosts []*host) bool {
 	return !slices.ContainsFunc(hosts, func(h *host) bool { return !slices.Equal(h.members, want) })
 }
 
-// transfer: as many values as go, between three nodes in a ring.
+// transfer: as many values as go, between three nodes in a ring. Each sender closes behind the
+// last of them: its close comes last.
 func transfer(c *cluster) {
 	const values = 10_000
 	send := func(channel string) script.Task {
-		return script.Task{Do: script.Send, Channel: channel, Options: history.Options{Buffer: 256}, Count: values, Size: 100, Peers: 1}
+		return script.Task{Do: script.Send, Channel: channel, Options: history.Options{Buffer: 256}, Count: values, Size: 100, Peers: 1, Close: true}
 	}
 	receive := func(channel string) script.Task {
 		return script.Task{Do: script.Receive, Channel: channel, Options: history.Options{Buffer: 256}}
 	}
 	hosts := c.start(do(send("x"), receive("z")), do(send("y"), receive("x")), do(send("z"), receive("y")))
 	for _, h := range hosts {
-		c.takes(h, "", values)
+		c.until(h.name+"'s channel is closed", func() bool { return h.is[script.Closed] == 1 })
+		c.mu.Lock()
+		if n := h.taken(""); n != values {
+			c.t.Errorf("%s has taken %d values of %d", h.name, n, values)
+		}
+		c.mu.Unlock()
 	}
 	c.finish()
 }
@@ -95,14 +101,17 @@ func (c *cluster) answersAreRight() {
 }
 
 // handoff: b is handed a channel of a by name, sends on it, and passes it on to c, which sends
-// further values straight to a: also when b is killed. What b sent before comes first.
+// further values straight to a: also when b is killed. What b sent before comes first, also
+// where a reads nothing until c has begun.
 func handoff(c *cluster) {
-	const early, late = 200, 1000
+	const early, late = 40, 1000 // buffers and a window hold 48
 	hosts := c.start(
-		do(script.Task{Do: script.Collect, Channel: "results", Options: history.Options{Buffer: 16}}),
+		do(script.Task{Do: script.Collect, Channel: "results", Options: history.Options{Buffer: 16}, Held: true}),
 		do(script.Task{Do: script.Relay, Channel: "results", Count: early, Size: 100}),
 		do(script.Task{Do: script.Pour, Channel: "results", Count: late, Every: time.Millisecond, Size: 100}),
 	)
+	c.until("c sends", func() bool { return hosts[2].is[script.Sent] > 5 })
+	hosts[0].do(script.Task{Do: script.Go})
 	c.takes(hosts[0], "", early+100)
 	c.kill(hosts[1])
 	c.takes(hosts[0], "", early+late)

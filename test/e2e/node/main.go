@@ -193,6 +193,9 @@ func (n *node) begin(t script.Task) error {
 	}
 	for _, t.Channel = range channels {
 		begun := &task{Task: t, told: make(chan struct{})}
+		if t.Held {
+			begun.gate.shut()
+		}
 		if err := start(begun); err != nil {
 			return fmt.Errorf("%s %q: %w", t.Do, t.Channel, err)
 		}

@@ -47,7 +47,7 @@ func (n *node) send(t *task) error {
 			n.values(t, end, s.C, func(v value) error { return s.Deliver(ctx, v) })
 		}
 		n.sending.Done()
-		if t.Count > 0 {
+		if t.Count > 0 && !t.Close {
 			<-t.told
 		}
 		n.endSender(t, end, s)
@@ -100,7 +100,7 @@ func (t *task) wait() bool {
 
 // endSender ends a sender when all it had sent is taken, as it was told.
 func (n *node) endSender(t *task, end int64, s *netchan.Sender[value]) {
-	if !t.Lossy {
+	if !t.Lossy && !t.Close {
 		n.log.write(script.Line{Is: script.Flushes, End: end})
 		err := s.Flush(n.ctx)
 		n.log.write(script.Line{Is: script.Flushed, End: end, Err: text(err)})

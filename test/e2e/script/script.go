@@ -49,6 +49,8 @@ type Task struct {
 	Ends  int           // so many channels, named Channel-0 and so on; 0 is one named Channel
 	Peers int           // receivers to wait for before the first value
 	Call  bool          // Deliver instead of C <- v
+	Close bool          // a sender: close as soon as the last value is sent, without a Flush
+	Held  bool          // a receiver: begins as if told Hold
 	To    string        // address, for Mute and Unmute
 }
 
