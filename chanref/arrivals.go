@@ -72,7 +72,7 @@ func (t *Table) arrived(key heldKey) (*heldRef, error) {
 		if t.refs.count[key.s] >= t.maxHeld {
 			return nil, fmt.Errorf("more than %d channels were sent and not released", t.maxHeld)
 		}
-		h = &heldRef{key: key, gone: noted(t.refs.early, key.s, key.ref.Channel)}
+		h = &heldRef{key: key, gone: t.refs.isEarly(key.s, key.ref.Channel)}
 		t.refs.held[key] = h
 		t.refs.made++
 		t.refs.count[key.s]++
@@ -154,7 +154,7 @@ func (t *Table) resolve(s *mux.Session, x *arrival, typ reflect.Type) (reflect.V
 		t.refs.mu.Lock()
 		e := t.refs.exports[id]
 		mine := e != nil && e.ref.Dir == x.dir
-		late := t.refs.late.has(id)
+		late := !mine && t.refs.late.has(id)
 		t.refs.mu.Unlock()
 		switch {
 		case !mine && !late:

@@ -30,6 +30,7 @@ type export struct {
 	why     func() error  // and for what reason that was closed
 	sink    refSink       // made when the first value comes
 	source  refSource
+	former  []*mux.Session             // who has held it and does no more: what it says of it is late
 	gates   map[*mux.Session]*mux.Gate // what must come before what a holder sends first
 	// handing: of a relay whose holder may be on its way to the home, and then needs it no more.
 	handing bool
@@ -338,8 +339,7 @@ func (e *export) die() []*mux.Session {
 	}
 	holders := e.t.refs.out.by(e)
 	if len(holders) == 0 {
-		delete(e.t.refs.exports, e.ref.Channel)
-		e.t.refs.late.add(e.ref.Channel)
+		e.t.refs.remove(e)
 	}
 	return holders
 }

@@ -133,7 +133,7 @@ func TestGoneBeforeItArrives(t *testing.T) {
 		eventually(t, "word that the channel is gone", func() bool {
 			third.table.refs.mu.Lock()
 			defer third.table.refs.mu.Unlock()
-			return noted(third.table.refs.early, s, ref.e.ref.Channel)
+			return third.table.refs.isEarly(s, ref.e.ref.Channel)
 		})
 		a := arrivals{table: third.table}
 		if err := a.read(s, ref.wire); err != nil {
@@ -221,7 +221,7 @@ func TestReleasedWhileUnderWay(t *testing.T) {
 	eventually(t, "word that the way is gone", func() bool {
 		third.table.refs.mu.Lock()
 		defer third.table.refs.mu.Unlock()
-		return noted(third.table.refs.early, s, ref.e.ref.Channel)
+		return third.table.refs.isEarly(s, ref.e.ref.Channel)
 	})
 	select {
 	case <-left:

@@ -1,11 +1,11 @@
 package chanref
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"weak"
@@ -42,8 +42,7 @@ type refTable struct {
 	load    map[*mux.Session]int // what out counts for
 	own     map[identity]*ownChan
 	exports map[mux.ID]*export
-	late    recent                   // exports that are no more: who asks for one is late, no intruder
-	former  map[*mux.Session]*recent // exports that a peer has held, and others still hold: the same
+	late    recent // exports that are no more: who asks for one is late, no intruder
 	waits   map[*gate]gateWait
 	crowd   map[*mux.Session]map[any]func() // who waits until a peer holds fewer
 	handed  chan struct{}                   // closed when a relay is not needed any more; nil: nobody waits
@@ -63,7 +62,6 @@ type refTable struct {
 func (r *refTable) init() {
 	r.own, r.exports = make(map[identity]*ownChan), make(map[mux.ID]*export)
 	r.load = make(map[*mux.Session]int)
-	r.former = make(map[*mux.Session]*recent)
 	r.waits = make(map[*gate]gateWait)
 	r.crowd = make(map[*mux.Session]map[any]func())
 	r.held, r.count, r.bytes = make(map[heldKey]*heldRef), make(map[*mux.Session]int), make(map[*mux.Session]int)
@@ -109,22 +107,6 @@ func renew[M ~map[K]V, K comparable, V any](m *M) {
 	*m = fresh
 }
 
-// recent remembers IDs for a while: at least the last recentMost of them. Half of an ID is
-// enough: who makes it chooses it at random, and one alike could only be its own.
-type recent struct{ now, before map[uint64]struct{} }
-
-func half(id mux.ID) uint64 { return binary.LittleEndian.Uint64(id[:]) }
-
-// recentMost is as many as go at once when a peer is lost.
-const recentMost = MaxRefs
-
-func (r *recent) add(id mux.ID) {
-	if r.now == nil || len(r.now) >= recentMost {
-		r.now, r.before = make(map[uint64]struct{}), r.now
-	}
-	r.now[half(id)] = struct{}{}
-}
-
 // late notes the ID of something that is no more.
 func (t *Table) late(id mux.ID) {
 	t.refs.mu.Lock()
@@ -132,32 +114,39 @@ func (t *Table) late(id mux.ID) {
 	t.refs.mu.Unlock()
 }
 
-func (r *recent) has(id mux.ID) bool {
-	_, now := r.now[half(id)]
-	_, before := r.before[half(id)]
-	return now || before
-}
-
-// left notes that s holds a channel no more that others still hold. mu is held.
-func (r *refTable) left(s *mux.Session, id mux.ID) { note(r.former, s, id) }
-
-// note adds an ID to those of a session.
-func note(of map[*mux.Session]*recent, s *mux.Session, id mux.ID) {
-	if of[s] == nil {
-		of[s] = new(recent)
+// wasEarly notes that a channel of s was gone before a reference to it came, and isEarly says
+// so. mu is held.
+func (r *refTable) wasEarly(s *mux.Session, id mux.ID) {
+	if r.early[s] == nil {
+		r.early[s] = new(recent)
 	}
-	of[s].add(id)
+	r.early[s].add(id)
 }
 
-// noted says whether an ID is among those of a session.
-func noted(of map[*mux.Session]*recent, s *mux.Session, id mux.ID) bool {
-	ids := of[s]
+func (r *refTable) isEarly(s *mux.Session, id mux.ID) bool {
+	ids := r.early[s]
 	return ids != nil && ids.has(id)
 }
 
-// hasLeft says whether s has held a channel before: what it says of it was overtaken by
-// its release. mu is held.
-func (r *refTable) hasLeft(s *mux.Session, id mux.ID) bool { return noted(r.former, s, id) }
+// left notes that s holds e no more, which others still hold. mu is held.
+func (e *export) left(s *mux.Session) {
+	if !slices.Contains(e.former, s) {
+		e.former = append(e.former, s)
+	}
+}
+
+// hasLeft says whether s has held e before: what it says of it was overtaken by its release.
+// mu is held.
+func (r *refTable) hasLeft(s *mux.Session, e *export) bool {
+	return slices.Contains(e.former, s) || r.late.has(e.ref.Channel)
+}
+
+// remove notes that nobody holds e any more. mu is held.
+func (r *refTable) remove(e *export) {
+	delete(r.exports, e.ref.Channel)
+	r.late.add(e.ref.Channel)
+	e.former = nil
+}
 
 // refer makes a reference to ch, of a directed channel type, for a value that goes
 // over s, and counts it.
@@ -285,7 +274,7 @@ func (e *export) unhold(s *mux.Session) func(why error) {
 		}
 	}
 	if t.refs.out.isHeld(e) {
-		t.refs.left(s, e.ref.Channel)
+		e.left(s)
 		return func(error) { e.pass(opened) }
 	}
 	feed := e.feed
@@ -297,8 +286,7 @@ func (e *export) unhold(s *mux.Session) func(why error) {
 			t.refs.handed = nil
 		}
 	}
-	delete(t.refs.exports, e.ref.Channel)
-	t.refs.late.add(e.ref.Channel)
+	t.refs.remove(e)
 	if p := e.proxy; p != nil && p.passed == e {
 		p.passed = nil
 		p.dropEnded()
@@ -421,7 +409,7 @@ func (t *Table) Gone(s *mux.Session, rs []mux.Ref) {
 				}
 			}
 		} else {
-			note(t.refs.early, s, ref.Channel) // it has overtaken the value that brings the reference
+			t.refs.wasEarly(s, ref.Channel) // it has overtaken the value that brings the reference
 		}
 		t.refs.mu.Unlock()
 		for _, p := range all {

@@ -30,7 +30,7 @@ func (t *Table) sinkOf(in *mux.In) (sink refSink, found bool) {
 	e := t.refs.exports[target.ID]
 	held := e != nil && t.refs.out.of(in.Session(), e) > 0
 	dead := e != nil && e.dead
-	late := t.refs.hasLeft(in.Session(), target.ID)
+	late := e != nil && !held && t.refs.hasLeft(in.Session(), e)
 	t.refs.mu.Unlock()
 	if e == nil {
 		return nil, false
@@ -57,7 +57,7 @@ func (t *Table) attachRef(s *mux.Session, a mux.Attach) bool {
 	t.refs.mu.Lock()
 	e := t.refs.exports[a.Target.ID]
 	held := e != nil && t.refs.out.of(s, e) > 0
-	late := t.refs.hasLeft(s, a.Target.ID)
+	late := e != nil && !held && t.refs.hasLeft(s, e)
 	t.refs.mu.Unlock()
 	switch {
 	case e == nil:
@@ -102,14 +102,12 @@ func (t *Table) lost(s *mux.Session) {
 	delete(r.violations, s)
 	delete(r.crowd, s)
 	delete(r.early, s)
-	defer func() { // what it held is noted below, and nobody asks any more
-		r.mu.Lock()
-		delete(r.former, s)
-		r.mu.Unlock()
-	}()
 	var ends []func(error)
 	for _, e := range r.out.lose(s) {
 		ends = append(ends, e.unheldBy(s))
+	}
+	for _, e := range r.exports {
+		e.former = slices.DeleteFunc(e.former, func(o *mux.Session) bool { return o == s })
 	}
 	var cut []*proxy
 	for key, h := range r.held {
