@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/matveynator/netchan"
 	"github.com/matveynator/netchan/test/faultproxy"
 )
 
@@ -61,10 +63,14 @@ func (d *door) close() {
 }
 
 // hurt does something to the connections every 50 to 250 ms, until stop is closed; then they
-// are whole again.
-func (w *world) hurt(d *door, r *rand.Rand) {
+// are whole again. node is the one behind the door.
+func (w *world) hurt(d *door, node *netchan.Node, r *rand.Rand) {
 	defer func() { d.Stall(false, false); d.Refuse(false) }()
+	whole := make(map[string]time.Time)
 	for w.pause(time.Duration(50+r.IntN(200)) * time.Millisecond) {
+		if hurtEnough(node, whole) {
+			continue
+		}
 		w.count.cuts.Add(1)
 		switch r.IntN(10) {
 		case 0:
@@ -82,6 +88,26 @@ func (w *world) hurt(d *door, r *rand.Rand) {
 			d.Cut()
 		}
 	}
+}
+
+// mostHurt is how long a link may be broken by one cut after the other. Where the machine is busy, a
+// connection takes longer than cuts are apart, and a link that never comes back ends, as it should.
+const mostHurt = 3 * time.Second
+
+// hurtEnough says whether a link with a node that stays has been broken for so long that it is
+// to be let alone until it is back. whole is when each was seen whole last.
+func hurtEnough(node *netchan.Node, whole map[string]time.Time) (enough bool) {
+	for _, l := range node.Stats().Links {
+		name := l.Node.Name
+		if !strings.HasPrefix(name, stays) {
+			continue
+		}
+		if _, known := whole[name]; !known || !l.Broken {
+			whole[name] = time.Now()
+		}
+		enough = enough || time.Since(whole[name]) > mostHurt
+	}
+	return enough
 }
 
 // freeAddr is an address where nobody listens now.

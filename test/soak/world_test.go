@@ -52,15 +52,20 @@ type world struct {
 	attack int                // the next one
 }
 
+const (
+	stays     = "stays-" // so the names of the nodes that stay begin
+	firstDoor = 2        // the first of them that is behind a door
+)
+
 // newWorld is four nodes, two of them behind doors.
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, key: netchan.GenerateKey(), log: &tail{}, home: newLedger(true), abort: func() {}}
 	for i := range 4 {
-		cfg := netchan.Config{Name: fmt.Sprint("stays-", i), Listen: "127.0.0.1:0", Key: w.key, Logger: slog.New(w.log)}
+		cfg := netchan.Config{Name: fmt.Sprint(stays, i), Listen: "127.0.0.1:0", Key: w.key, Logger: slog.New(w.log)}
 		if i > 0 {
 			cfg.Seeds = []string{w.nodes[0].Addr()}
 		}
-		if i >= 2 {
+		if i >= firstDoor {
 			cfg.Listen = freeAddr(t)
 			d := openDoor(t, cfg.Listen)
 			cfg.Advertise = d.Addr()
@@ -130,8 +135,8 @@ func (w *world) phase(d time.Duration) {
 		actor(func(r *rand.Rand) { w.ask(i, r) })
 		actor(func(r *rand.Rand) { w.teach(i, r) })
 	}
-	for _, d := range w.doors {
-		actor(func(r *rand.Rand) { w.hurt(d, r) })
+	for i, d := range w.doors {
+		actor(func(r *rand.Rand) { w.hurt(d, w.nodes[firstDoor+i], r) })
 	}
 	for range 3 {
 		actor(w.visit)
