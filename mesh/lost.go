@@ -73,15 +73,22 @@ func (m *Mesh) search(ctx context.Context, mb Member) {
 			return
 		}
 		m.mu.Lock()
+		no := refused(r.err)
 		if l, ok := m.lost[mb.ID]; ok {
-			l.refused = refused(r.err)
+			l.refused = no
 			m.lost[mb.ID] = l
 		}
-		m.mu.Unlock()
-		if id != (ID{}) { // itself again, or another life at its address
-			m.mu.Lock()
+		found := id != (ID{}) // itself again, or another life at its address
+		if found {
 			m.foundLocked(mb.ID)
-			m.mu.Unlock()
+		}
+		// What it had is kept for when it is back. It hardly ever is when its process is not there,
+		// and then its list is fetched as that of any newcomer.
+		if (no || found) && !m.aliveLocked(mb.ID) {
+			m.reg.drop(mb.ID)
+		}
+		m.mu.Unlock()
+		if found {
 			return
 		}
 	}

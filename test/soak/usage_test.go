@@ -15,10 +15,9 @@ import (
 
 // What may be more at the end than near the beginning, however long it took.
 const (
-	// moreHeap: two thirds of it for the IDs of channels that were, up to 65,536 at each node and in
-	// both directions of each session; the rest for dead members, which are kept for five
-	// minutes, buffers of links, and what the runtime keeps of goroutines.
-	moreHeap        = 16 << 20
+	// moreHeap: remembered IDs of channels that were, 400 KiB at each node; members that died, which
+	// are known for five minutes; buffers of links, and what the runtime keeps of goroutines.
+	moreHeap        = 6 << 20
 	moreStreams     = 64 * 12 // streams that wait for their next use: so many for each direction of each link
 	moreOfAKind     = 2       // goroutines with any other task
 	moreDescriptors = 4       // gossip's own connections
