@@ -54,6 +54,14 @@ func TestLateWordsAreNoViolation(t *testing.T) {
 		if v != 0 {
 			t.Fatalf("direction %d: %d violations of a node that is late", dir, v)
 		}
+		cut(s) // the table knows
+		home.table.refs.mu.Lock()
+		for _, e := range home.table.refs.exports {
+			if len(e.former) > 0 {
+				t.Error("a session that was lost is kept")
+			}
+		}
+		home.table.refs.mu.Unlock()
 		runtime.KeepAlive(atOther)
 		runtime.KeepAlive(ints)
 		atOther, ints = nil, nil

@@ -27,6 +27,53 @@ func TestPartitionThatRefuses(t *testing.T) {
 	}
 }
 
+// What a dead member had is let go when its process is not there, and is kept, to be there at once
+// when it is back, as long as a broken network may hide it. That it is dead is known in both cases.
+func TestListsOfTheDead(t *testing.T) {
+	for _, hidden := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newMemNet()
+			all := n.many(t, 3)
+			m, dies := all[0], all[2]
+			dies.Publish([]End{end(3, "jobs")})
+			has(t, 10*time.Second, "jobs", 1, m)
+			n.kill(hidden, dies)
+			until(t, m, time.Minute, "a death", func() bool { return m.Dead(dies.self.ID) })
+			<-time.After(time.Minute)
+			m.mu.Lock()
+			kept := m.reg.lists[dies.self.ID] != nil
+			m.mu.Unlock()
+			if kept != hidden || !m.Dead(dies.self.ID) {
+				t.Errorf("hidden by the network: %v; list kept: %v; dead: %v", hidden, kept, m.Dead(dies.self.ID))
+			}
+		})
+	}
+}
+
+// A partition that refuses has the names let go; when it heals they are there again.
+func TestNamesAfterRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newMemNet()
+		n.deny = true
+		all := n.many(t, 4)
+		for i, m := range all {
+			m.Publish([]End{end(byte(i), "jobs")})
+		}
+		has(t, 10*time.Second, "jobs", 4, all...)
+		n.split(at(1), at(2))
+		has(t, time.Minute, "jobs", 2, all...)
+		<-time.After(time.Minute)
+		m := all[0]
+		m.mu.Lock()
+		if len(m.reg.lists) != 1 {
+			t.Errorf("%d lists", len(m.reg.lists))
+		}
+		m.mu.Unlock()
+		n.heal()
+		has(t, 20*time.Second, "jobs", 4, all...)
+	})
+}
+
 // Two halves that are each larger than what is looked for find each other,
 // though the only seed and many that were known have died in the meantime.
 func TestPartitionOfMany(t *testing.T) {
