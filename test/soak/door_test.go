@@ -66,9 +66,9 @@ func (d *door) close() {
 // are whole again. node is the one behind the door.
 func (w *world) hurt(d *door, node *netchan.Node, r *rand.Rand) {
 	defer func() { d.Stall(false, false); d.Refuse(false) }()
-	whole := make(map[string]time.Time)
+	p := peace{whole: make(map[string]time.Time)}
 	for w.pause(time.Duration(50+r.IntN(200)) * time.Millisecond) {
-		if hurtEnough(node, whole) {
+		if p.holds(node) {
 			continue
 		}
 		w.count.cuts.Add(1)
@@ -92,22 +92,36 @@ func (w *world) hurt(d *door, node *netchan.Node, r *rand.Rand) {
 
 // mostHurt is how long a link may be broken by one cut after the other. Where the machine is busy, a
 // connection takes longer than cuts are apart, and a link that never comes back ends, as it should.
-const mostHurt = 3 * time.Second
+const mostHurt = time.Second
 
-// hurtEnough says whether a link with a node that stays has been broken for so long that it is
-// to be let alone until it is back. whole is when each was seen whole last.
-func hurtEnough(node *netchan.Node, whole map[string]time.Time) (enough bool) {
+// A peace says when the links of a node are to be let alone: what is broken for longer than mostHurt
+// until it is back, and then for as long again.
+type peace struct {
+	whole map[string]time.Time // when the link was seen whole last, by who is at its other end
+	until time.Time
+}
+
+func (p *peace) holds(node *netchan.Node) bool {
+	now, hurt := time.Now(), false
 	for _, l := range node.Stats().Links {
 		name := l.Node.Name
 		if !strings.HasPrefix(name, stays) {
 			continue
 		}
-		if _, known := whole[name]; !known || !l.Broken {
-			whole[name] = time.Now()
+		last, known := p.whole[name]
+		away := now.Sub(last)
+		switch {
+		case !known:
+			p.whole[name] = now
+		case l.Broken:
+			hurt = hurt || away > mostHurt
+		default:
+			if p.whole[name] = now; away > mostHurt && now.Add(away).After(p.until) {
+				p.until = now.Add(away)
+			}
 		}
-		enough = enough || time.Since(whole[name]) > mostHurt
 	}
-	return enough
+	return hurt || now.Before(p.until)
 }
 
 // freeAddr is an address where nobody listens now.

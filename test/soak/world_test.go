@@ -16,7 +16,7 @@ import (
 )
 
 // patience ends what hangs; no time is measured with it.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // collectEvery is how long a dropped channel may lie until the garbage collector looks.
 const collectEvery = 250 * time.Millisecond
