@@ -12,59 +12,9 @@ import (
 	"github.com/matveynator/netchan/test/faultproxy"
 )
 
-// A door is the address that others use for a node: what is said on TCP goes through a
-// proxy that cuts it, packets are passed on.
-type door struct {
-	*faultproxy.Proxy
-	packets *net.UDPConn
-	passed  chan struct{} // closed when no packet is passed on any more
-}
-
-// openDoor makes a door before a node that listens, or will, at target.
-func openDoor(t *testing.T, target string) *door {
-	t.Helper()
-	to, err := net.ResolveUDPAddr("udp", target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for { // a port that is free for TCP may be taken for UDP
-		p, err := faultproxy.Listen(target)
-		if err != nil {
-			t.Fatal(err)
-		}
-		at, err := net.ResolveUDPAddr("udp", p.Addr())
-		if err != nil {
-			t.Fatal(err)
-		}
-		packets, err := net.ListenUDP("udp", at)
-		if err != nil {
-			p.Close()
-			continue
-		}
-		d := &door{p, packets, make(chan struct{})}
-		go func() {
-			defer close(d.passed)
-			for b := make([]byte, 1<<16); ; {
-				n, err := packets.Read(b)
-				if err != nil {
-					return
-				}
-				_, _ = packets.WriteToUDP(b[:n], to) // as any packet, it may be lost
-			}
-		}()
-		return d
-	}
-}
-
-func (d *door) close() {
-	d.Close()
-	_ = d.packets.Close()
-	<-d.passed
-}
-
 // hurt does something to the connections every 50 to 250 ms, until stop is closed; then they
 // are whole again. node is the one behind the door.
-func (w *world) hurt(d *door, node *netchan.Node, r *rand.Rand) {
+func (w *world) hurt(d *faultproxy.Proxy, node *netchan.Node, r *rand.Rand) {
 	defer func() { d.Stall(false, false); d.Refuse(false) }()
 	p := peace{whole: make(map[string]time.Time)}
 	for w.pause(time.Duration(50+r.IntN(200)) * time.Millisecond) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/matveynator/netchan"
+	"github.com/matveynator/netchan/test/faultproxy"
 	"github.com/matveynator/netchan/test/hostile"
 )
 
@@ -34,8 +35,8 @@ type world struct {
 	t     *testing.T
 	key   netchan.Key
 	log   *tail
-	nodes []*netchan.Node // the last ones are behind doors
-	doors []*door
+	nodes []*netchan.Node     // the last ones are behind doors
+	doors []*faultproxy.Proxy // the addresses that others use for these: connections are cut there
 	count counts
 
 	flows   []*flow
@@ -70,7 +71,10 @@ func newWorld(t *testing.T) *world {
 		}
 		if i >= firstDoor {
 			cfg.Listen = freeAddr(t)
-			d := openDoor(t, cfg.Listen)
+			d, err := faultproxy.ListenPackets(cfg.Listen)
+			if err != nil {
+				t.Fatal(err)
+			}
 			cfg.Advertise = d.Addr()
 			w.doors = append(w.doors, d)
 		}
@@ -107,7 +111,7 @@ func (w *world) close() {
 		w.t.Error("receivers are not told of the end")
 	}
 	for _, d := range w.doors {
-		d.close()
+		d.Close()
 	}
 }
 
