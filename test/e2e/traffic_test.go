@@ -62,7 +62,7 @@ func (c *cluster) flows(channel string, more int, hosts ...*host) {
 	}
 }
 
-// senders are the ends of one kind that are not over, at hosts that live. c.mu is held.
+// open is how many ends of one kind are not over, at hosts that live. c.mu is held.
 func (c *cluster) open(kind string) (n int) {
 	for _, h := range c.hosts {
 		if h.life == nil || h.life.over || h.life.expected {
