@@ -5,6 +5,7 @@ package e2e
 import (
 	"cmp"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -94,7 +95,7 @@ func (h *host) deaths() (lines []script.Line) {
 		switch line.Is {
 		case script.Began:
 			if !over {
-				lines = append(lines, h.death(lines))
+				lines = append(lines, h.death(lines, line.At))
 			}
 			over, leaves = true, -1
 		case script.Joined:
@@ -110,18 +111,18 @@ func (h *host) deaths() (lines []script.Line) {
 		lines = append(lines, line)
 	}
 	if !over {
-		lines = append(lines, h.death(lines))
+		lines = append(lines, h.death(lines, math.MaxInt64))
 	}
 	return lines
 }
 
-// death is the line for who was killed: that was when it was, or had its last word.
-func (h *host) death(lines []script.Line) script.Line {
+// death is the line for who was killed: that was when it was, or had its last word, and before the
+// next life began.
+func (h *host) death(lines []script.Line, next int64) script.Line {
 	d := script.Line{At: lines[len(lines)-1].At, Node: h.name, Is: died, Text: script.Joined}
 	for _, k := range h.killed {
-		if at := k.UnixNano(); at > d.At && at-d.At < int64(time.Minute) {
-			d.At = at
-			break
+		if at := k.UnixNano(); at < next {
+			d.At = max(d.At, at)
 		}
 	}
 	return d

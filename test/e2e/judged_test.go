@@ -266,6 +266,18 @@ func TestJudge(t *testing.T) {
 			s.takes("b", anew, 1)
 			s.ends(history.Stats{Sent: 3, Acknowledged: 1, Dropped: 2}, "b", "c")
 		}, history.ErrLost},
+		{"killed twice, and each time it goes on for a moment", func(s *tale) {
+			s.sends(4)
+			s.takes("b", to, 1)
+			s.kill("b")
+			s.takes("b", to, 2)
+			s.join("b", "04", script.Receiver, anew)
+			s.takes("b", anew, 3)
+			s.kill("b")
+			s.at += 2 * int64(slack)
+			s.takes("b", anew, 4)
+			s.ends(history.Stats{Sent: 4, Acknowledged: 4}, "c")
+		}, nil},
 		{"nor is what it says before it joins of the life before", func(s *tale) {
 			s.leave("b", "")
 			s.say("b", script.Line{Is: script.Began})
