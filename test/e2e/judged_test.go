@@ -266,7 +266,7 @@ func TestJudge(t *testing.T) {
 			s.takes("b", anew, 1)
 			s.ends(history.Stats{Sent: 3, Acknowledged: 1, Dropped: 2}, "b", "c")
 		}, history.ErrLost},
-		{"killed twice, and each time it goes on for a moment", func(s *tale) {
+		{"killed again and again, and each time it goes on for a moment", func(s *tale) {
 			s.sends(4)
 			s.takes("b", to, 1)
 			s.kill("b")
@@ -276,6 +276,8 @@ func TestJudge(t *testing.T) {
 			s.kill("b")
 			s.at += 2 * int64(slack)
 			s.takes("b", anew, 4)
+			s.join("b", "05", "", 0)
+			s.kill("b")
 			s.ends(history.Stats{Sent: 4, Acknowledged: 4}, "c")
 		}, nil},
 		{"nor is what it says before it joins of the life before", func(s *tale) {
