@@ -267,7 +267,7 @@ func TestJudge(t *testing.T) {
 			s.ends(history.Stats{Sent: 3, Acknowledged: 1, Dropped: 2}, "b", "c")
 		}, history.ErrLost},
 		{"killed again and again, and each time it goes on for a moment", func(s *tale) {
-			s.sends(4)
+			s.sends(6)
 			s.takes("b", to, 1)
 			s.kill("b")
 			s.takes("b", to, 2)
@@ -275,10 +275,10 @@ func TestJudge(t *testing.T) {
 			s.takes("b", anew, 3)
 			s.kill("b")
 			s.at += 2 * int64(slack)
-			s.takes("b", anew, 4)
+			s.takes("b", anew, 4, 5, 6)
 			s.join("b", "05", "", 0)
 			s.kill("b")
-			s.ends(history.Stats{Sent: 4, Acknowledged: 4}, "c")
+			s.ends(history.Stats{Sent: 6, Acknowledged: 6}, "c")
 		}, nil},
 		{"nor is what it says before it joins of the life before", func(s *tale) {
 			s.leave("b", "")
