@@ -81,12 +81,13 @@ func (c *cluster) silence(from, to []*host) time.Time {
 
 // heal undoes silence.
 func (c *cluster) heal(from, to []*host) time.Time {
+	at := c.note("no silence from %s to %s", names(from), names(to))
 	for _, a := range from {
 		for _, b := range to {
 			c.on.unmute(a, b)
 		}
 	}
-	return c.note("no silence from %s to %s", names(from), names(to))
+	return at
 }
 
 // split is silence both ways.
@@ -97,8 +98,9 @@ func (c *cluster) split(a, b []*host) time.Time {
 }
 
 func (c *cluster) join(a, b []*host) time.Time {
-	c.heal(a, b)
-	return c.heal(b, a)
+	at := c.heal(a, b)
+	c.heal(b, a)
+	return at
 }
 
 func names(hosts []*host) (s string) {
