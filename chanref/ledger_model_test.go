@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/matveynator/netchan/mux"
 )
@@ -287,18 +288,20 @@ func (m *refModel) do(op, a, b byte) {
 }
 
 // check compares the tables with the model. What was dropped may first have to be found
-// garbage, and a relay goes when who went through it is gone.
+// garbage, for which its proxy must nap, and a relay goes when who went through it is gone.
 func (m *refModel) check() {
-	wrong := ""
-	for range 5 {
+	for begin := time.Now(); ; {
 		settled()
-		if wrong = m.differs(); wrong == "" {
+		wrong := m.differs()
+		if wrong == "" {
 			return
+		}
+		if time.Since(begin) > 3*napAfter {
+			m.t.Fatalf("%s, after %q", wrong, m.said)
 		}
 		sweep()
 		pass(2 * keepLast)
 	}
-	m.t.Fatalf("%s, after %q", wrong, m.said)
 }
 
 func (m *refModel) differs() string {

@@ -174,7 +174,7 @@ func (h *Host) admit(w *wire) (*Link, error) {
 		if l, err = h.meet(h.carrier(&dialled{wire: w, tls: tc, trust: t, proven: who}, "")); err == nil {
 			return l, nil
 		}
-		if errors.Is(err, errStale) || errors.Is(err, io.EOF) {
+		if errors.Is(err, errStale) || hungUp(err) {
 			err = nil // not needed, or given up by who dialled: nothing to tell
 		}
 	case protocol == alpnGossip:
@@ -186,6 +186,13 @@ func (h *Host) admit(w *wire) (*Link, error) {
 	}
 	_ = conn.Close()
 	return nil, err
+}
+
+// hungUp says that the other side has closed the connection, where that had something unread by a
+// reset: a node that only wants to know who is there does so.
+func hungUp(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, io.EOF) || errors.As(err, &op) && !op.Timeout()
 }
 
 // handOver gives a gossip connection to whoever takes them.

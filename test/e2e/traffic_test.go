@@ -10,7 +10,7 @@ import (
 )
 
 // pace is how often a sender sends while something is done to the network.
-const pace = 2 * time.Millisecond
+const pace = 5 * time.Millisecond
 
 // sends is a steady sender of values of some hundred bytes.
 func sends(channel string) script.Task {

@@ -17,7 +17,7 @@ import (
 )
 
 // patience ends what hangs; no time is measured with it.
-const patience = 3 * time.Minute
+const patience = 2 * time.Minute
 
 // resume is how long links of honest nodes may be broken: a busy machine need not end them.
 const resume = patience * 2 / 3
