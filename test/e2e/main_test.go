@@ -68,6 +68,7 @@ type scenario struct {
 	name  string
 	run   func(*cluster)
 	quick bool // also as processes, in go test ./...
+	brief bool // and with -short
 
 	network bool   // it fails
 	memory  string // of a container; "": 64m
@@ -83,7 +84,7 @@ func TestCluster(t *testing.T) {
 		t.Log("WITHOUT CONTAINERS: a short selection, as processes. All cases: go test ./test/e2e -docker")
 	}
 	for _, s := range scenarios {
-		if !*inDocker && !s.quick {
+		if !*inDocker && (!s.quick || testing.Short() && !s.brief) {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
