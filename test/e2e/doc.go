@@ -3,7 +3,7 @@
 // and started again. With -docker they are containers and their network is the Engine's; without
 // it processes on 127.0.0.0/8 and a proxy that hurts their connections.
 //
-//	go test ./test/e2e                     a short selection, as processes
+//	go test ./test/e2e                     a short selection, as processes; -all: more of them
 //	go test -v ./test/e2e -docker          all cases, in containers
 //	go test -v ./test/e2e -docker -run TestCluster/partition
 //

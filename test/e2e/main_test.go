@@ -24,6 +24,7 @@ var (
 	inDocker = flag.Bool("docker", os.Getenv("NETCHAN_E2E_DOCKER") != "", "run all cases in containers of the Docker Engine; also with $NETCHAN_E2E_DOCKER")
 	seedFlag = flag.Uint64("seed", 0, "what cases choose by chance; 0: any")
 	atOnce   = flag.Int("at-once", 6, "how many cases run at a time in containers")
+	allFlag  = flag.Bool("all", false, "without -docker: all cases that can run as processes")
 	keepAll  = flag.Bool("keep", false, "keep the logs of all cases, not only of those that fail")
 )
 
@@ -67,8 +68,8 @@ func TestMain(m *testing.M) {
 type scenario struct {
 	name  string
 	run   func(*cluster)
-	quick bool // also as processes, in go test ./...
-	brief bool // and with -short
+	quick bool // also as processes, with -all
+	brief bool // and without that, in go test ./...
 
 	network bool   // it fails
 	memory  string // of a container; "": 64m
@@ -84,7 +85,7 @@ func TestCluster(t *testing.T) {
 		t.Log("WITHOUT CONTAINERS: a short selection, as processes. All cases: go test ./test/e2e -docker")
 	}
 	for _, s := range scenarios {
-		if !*inDocker && (!s.quick || testing.Short() && !s.brief) {
+		if !*inDocker && !(s.brief || s.quick && *allFlag) {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
@@ -152,6 +153,8 @@ func (c *cluster) close() {
 	again := fmt.Sprintf("go test ./test/e2e -v -run 'TestCluster/%s$' -seed %d", c.result.name, c.seed)
 	if *inDocker {
 		again += " -docker"
+	} else {
+		again += " -all"
 	}
 	text := "again: " + again + "\n\n"
 	for _, f := range faults {
