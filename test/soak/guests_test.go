@@ -25,7 +25,7 @@ func (w *world) guest(r *rand.Rand) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cfg := netchan.Config{
-		Name: fmt.Sprint("guest-", id), Listen: "127.0.0.1:0", Key: w.key, ResumeTimeout: resume, Logger: slog.New(w.log),
+		Name: fmt.Sprint("guest-", id), Listen: "127.0.0.1:0", Key: w.key, Logger: slog.New(w.log),
 		Seeds: []string{w.nodes[r.IntN(4)].Addr(), w.nodes[r.IntN(2)].Addr()},
 	}
 	node, err := netchan.Join(ctx, cfg)

@@ -17,10 +17,7 @@ import (
 )
 
 // patience ends what hangs; no time is measured with it.
-const patience = 2 * time.Minute
-
-// resume is how long links of honest nodes may be broken: a busy machine need not end them.
-const resume = patience * 2 / 3
+const patience = time.Minute
 
 // collectEvery is how long a dropped channel may lie until the garbage collector looks.
 const collectEvery = 250 * time.Millisecond
@@ -65,7 +62,7 @@ const (
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, key: netchan.GenerateKey(), log: &tail{}, home: newLedger(true), abort: func() {}}
 	for i := range 4 {
-		cfg := netchan.Config{Name: fmt.Sprint(stays, i), Listen: "127.0.0.1:0", Key: w.key, ResumeTimeout: resume, Logger: slog.New(w.log)}
+		cfg := netchan.Config{Name: fmt.Sprint(stays, i), Listen: "127.0.0.1:0", Key: w.key, Logger: slog.New(w.log)}
 		if i > 0 {
 			cfg.Seeds = []string{w.nodes[0].Addr()}
 		}
