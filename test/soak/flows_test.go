@@ -128,7 +128,7 @@ func (w *world) balance() {
 				return // what was cut short need not add up
 			}
 			if !eventually(all) || st.Dropped != 0 || twice > st.Redelivered || f != w.churn && st.Redelivered != 0 {
-				w.t.Errorf("%s: %d sent, %d came, %d of them twice: %+v", f.name, f.sent[i], came, twice, st)
+				w.wrong("%s: %d sent, %d came, %d of them twice: %+v", f.name, f.sent[i], came, twice, st)
 			}
 		}
 	}

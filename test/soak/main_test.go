@@ -11,6 +11,9 @@ import (
 
 var soakFor = flag.Duration("soak", 3*time.Second, "for how long the nodes work; go test needs a -timeout some minutes longer")
 
+// warmGoroutines has the runtime take what it keeps of goroutines.
+var warmGoroutines = func() {}
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // reportEvery is how often a line says how it goes.
@@ -23,6 +26,7 @@ func TestSoak(t *testing.T) {
 		t.Fatalf("go test would end this before its time: give it -timeout %v", *soakFor+10*time.Minute)
 	}
 	warmSockets(t)
+	warmGoroutines()
 	none := descriptors()
 	w := newWorld(t)
 	w.phase(*soakFor / 10)
@@ -34,10 +38,10 @@ func TestSoak(t *testing.T) {
 	w.close()
 	t.Logf("%s\n%s", w.tally(), table(start, end))
 	if !eventually(func() bool { return descriptors() <= none }) {
-		t.Errorf("%d descriptors are open, %d were before", descriptors(), none)
+		w.wrong("%d descriptors are open, %d were before", descriptors(), none)
 	}
 	if t.Failed() {
-		t.Logf("the nodes said last:\n%s", w.log)
+		t.Logf("the nodes said last:\n%s\n\nwhat is wrong:\n%s", w.log, &w.failed)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // A tail keeps the last lines that nodes have logged.
 type tail struct {
 	mu    sync.Mutex
-	lines [100]string
+	lines [1000]string
 	n     int
 }
 

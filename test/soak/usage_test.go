@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/matveynator/netchan"
 )
@@ -16,7 +17,7 @@ import (
 // What may be more at the end than near the beginning, however long it took.
 const (
 	// moreHeap: remembered IDs of channels that were, 400 KiB at each node; members that died, which
-	// are known for five minutes; buffers of links, and what the runtime keeps of goroutines.
+	// are known for five minutes; buffers of links.
 	moreHeap        = 6 << 20
 	moreStreams     = 64 * 12 // streams that wait for their next use: so many for each direction of each link
 	moreOfAKind     = 2       // goroutines with any other task
@@ -65,9 +66,10 @@ func (w *world) usage() *usage {
 // the start, if there was one.
 func (w *world) quiet(start *usage) (now *usage) {
 	n := len(w.nodes)
-	var wrong []string
+	var wrong, last []string
+	began := time.Now()
 	eventually(func() bool {
-		now, wrong = w.usage(), nil
+		now, last, wrong = w.usage(), wrong, nil
 		check := func(what string, have, most int64) {
 			if have > most {
 				wrong = append(wrong, fmt.Sprintf("%s: %d, and %d at most", what, have, most))
@@ -94,8 +96,11 @@ func (w *world) quiet(start *usage) (now *usage) {
 		}
 		return len(wrong) == 0 || w.t.Failed()
 	})
+	if len(last) > 0 {
+		w.t.Logf("quiet after %v; last there were\n%s", time.Since(began).Round(time.Second), strings.Join(last, "\n"))
+	}
 	if len(wrong) > 0 {
-		w.t.Errorf("left behind:\n%s", strings.Join(wrong, "\n"))
+		w.wrong("left behind:\n%s", strings.Join(wrong, "\n"))
 	}
 	return now
 }

@@ -47,7 +47,7 @@ type world struct {
 	lessons []chan<- lesson
 
 	stop   chan struct{} // closed when a phase is over
-	failed sync.Once
+	failed mistakes
 	abort  context.CancelFunc // ends a phase early
 	guests atomic.Int64       // numbers them
 	attack int                // the next one
@@ -101,23 +101,15 @@ func (w *world) close() {
 	defer cancel()
 	for _, n := range w.nodes {
 		if err := n.Shutdown(ctx); err != nil {
-			w.t.Error(err)
+			w.wrong("Shutdown of %s: %v", n.Self().Name, err)
 		}
 	}
 	if !ended(&w.readers) {
-		w.t.Error("receivers are not told of the end")
+		w.wrong("receivers are not told of the end")
 	}
 	for _, d := range w.doors {
 		d.Close()
 	}
-}
-
-// fail is for goroutines: the first mistake ends the phase, and the others would only follow from it.
-func (w *world) fail(format string, args ...any) {
-	w.failed.Do(func() {
-		w.t.Errorf(format, args...)
-		w.abort()
-	})
 }
 
 // phase has everything happen for so long, and returns when all of it has ended.
