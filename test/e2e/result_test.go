@@ -79,7 +79,12 @@ func table() string {
 // span is the median of some times, and from where to where they go.
 func span(d []time.Duration) string {
 	slices.Sort(d)
-	short := func(d time.Duration) string { return fmt.Sprintf("%.2g", d.Seconds()) }
+	short := func(d time.Duration) string {
+		if d > 10*time.Second {
+			return fmt.Sprintf("%.0f", d.Seconds())
+		}
+		return fmt.Sprintf("%.2g", d.Seconds())
+	}
 	if len(d) == 1 {
 		return short(d[0]) + " s"
 	}
