@@ -23,7 +23,7 @@ const (
 )
 
 func runRole(role string) {
-	roles := map[string]func(arg string) error{"worker": worker, "job worker": jobWorker, "holder": holder, "pourer": pourer, "tapper": tapper, "asker": asker}
+	roles := map[string]func(arg string) error{"worker": worker, "job worker": jobWorker, "holder": holder, "pourer": pourer, "tapper": tapper, "asker": asker, "hoarder": hoarder}
 	if err := roles[role](os.Getenv(argVariable)); err != nil {
 		fmt.Println("failed:", err)
 		os.Exit(1)

@@ -242,6 +242,7 @@ func (s *Source[T]) answer() {
 // resolve is called once for every value and receiver: it was taken, or it was
 // dropped and will not be.
 func (s *Source[T]) resolve(seq uint64, drop *mux.Drop, awaited bool) {
+	s.uncarry(seq)
 	var err error
 	if drop != nil {
 		err = &DropError{Channel: label(s.cfg.Name), Code: drop.Code, Text: drop.Text, Err: s.cause}
@@ -282,6 +283,7 @@ func (s *Source[T]) spoil(seq uint64, err error) {
 // dropUnsendable counts a value that can't be encoded; the channel goes on.
 func (s *Source[T]) dropUnsendable(it item[T], err error) {
 	s.d.dropped++
+	s.uncarry(it.seq)
 	s.holes++
 	err = &DropError{Channel: label(s.cfg.Name), Code: codeOf(err, mux.CodeEncode), Text: err.Error(), Err: err}
 	s.counts.setLast(err)

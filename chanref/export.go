@@ -45,6 +45,9 @@ type ownChan struct {
 	send   *export
 	recv   *export
 	ending *Ending // while others hold it
+
+	carried int   // values on their way that bring it to somebody
+	unheld  error // nobody has held it for this reason since, while there were such values
 }
 
 var (
@@ -106,6 +109,7 @@ func (e *export) hold(s *mux.Session, ch reflect.Value) {
 	}
 	e.t.refs.exports[e.ref.Channel] = e
 	if e.proxy == nil && !s.Local {
+		e.own.unheld = nil
 		e.own.tell()
 	}
 }
@@ -344,17 +348,26 @@ func (e *export) die() []*mux.Session {
 	return holders
 }
 
-// endOwn tells the program that nothing passes any more, in no direction.
-func (e *export) endOwn(err error) {
-	t := e.t
+// endOwn tells the program that nothing passes any more, in no direction: the channel is closed.
+func (e *export) endOwn(err error) { e.own.end(err, false) }
+
+// left tells the program that nobody holds the channel any more, unless somebody will.
+func (c *ownChan) left(why error) { c.end(why, true) }
+
+func (c *ownChan) end(why error, open bool) {
+	t := c.t
 	t.refs.mu.Lock()
-	c := e.own
 	ending := c.ending
-	if ending == nil || c.send != nil && t.refs.out.isHeld(c.send) || c.recv != nil && t.refs.out.isHeld(c.recv) {
+	switch {
+	case ending == nil || c.send != nil && t.refs.out.isHeld(c.send) || c.recv != nil && t.refs.out.isHeld(c.recv):
+		t.refs.mu.Unlock()
+		return
+	case open && c.carried > 0:
+		c.unheld = why
 		t.refs.mu.Unlock()
 		return
 	}
-	c.ending = nil
+	c.ending, c.unheld = nil, nil
 	t.refs.mu.Unlock()
-	ending.end(err)
+	ending.end(why)
 }

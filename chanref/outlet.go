@@ -232,7 +232,9 @@ func (s *Source[T]) give(l *lane[T], it item[T]) {
 	err := s.encode(l.o)
 	switch {
 	case err == nil:
-		it.refs = len(s.refs) > 0
+		if it.refs = len(s.refs) > 0; it.refs {
+			s.carry(it, s.refs)
+		}
 		s.d.assign(l, it)
 		l.o.grown()
 	case !l.crowded:

@@ -293,7 +293,7 @@ func (e *export) unhold(s *mux.Session) func(why error) {
 	}
 	if e.ref.Dir == mux.ToReceive && !e.dead && e.proxy == nil {
 		// What its source keeps waits for the next reader, and goes with the channel.
-		return e.endOwn
+		return e.own.left
 	}
 	if e.own.of(e.ref.Dir) == e {
 		e.own.drop(e.ref.Dir)
@@ -310,7 +310,7 @@ func (e *export) unhold(s *mux.Session) func(why error) {
 		default:
 			source.Abort(why)
 		}
-		e.endOwn(why)
+		e.own.left(why)
 	}
 }
 

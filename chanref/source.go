@@ -77,18 +77,19 @@ type Source[T any] struct {
 	scratch    []byte                      // a broadcast value's bytes
 	met        []*codec.Schema             // schemas that the value being encoded needs
 	env        codec.WriteEnv
-	out        *outlet[T] // that the value being encoded is for
-	refs       []outRef   // of the channels in it
-	base       uint64     // lone: numbers given so far
-	holes      uint64     // lone: values since then that could not be sent
-	skipped    bool       // lone: the home does not know yet that it waits for such in vain
-	wanting    bool       // lone: a stream was asked for
-	toldClose  bool       // the last stream was ended with the word that the channel is closed
-	cause      error      // while a lane is lost: why
-	spoiled    error      // why a value was dropped that no Flush has covered
-	buffered   bool       // for look, after the end
-	unanswered bool       // a value was dropped here, which may end a Flush
-	retiring   bool       // of a relay's: it ends with its last stream
+	out        *outlet[T]         // that the value being encoded is for
+	refs       []outRef           // of the channels in it
+	carried    map[uint64]carried // by values that are not settled
+	base       uint64             // lone: numbers given so far
+	holes      uint64             // lone: values since then that could not be sent
+	skipped    bool               // lone: the home does not know yet that it waits for such in vain
+	wanting    bool               // lone: a stream was asked for
+	toldClose  bool               // the last stream was ended with the word that the channel is closed
+	cause      error              // while a lane is lost: why
+	spoiled    error              // why a value was dropped that no Flush has covered
+	buffered   bool               // for look, after the end
+	unanswered bool               // a value was dropped here, which may end a Flush
+	retiring   bool               // of a relay's: it ends with its last stream
 }
 
 // NewSource starts a source for c, which must not be nil. The table t finds it
