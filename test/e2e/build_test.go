@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,10 +33,13 @@ var build = sync.OnceValues(func() (programs, error) {
 	}
 	p := programs{filepath.Join(folder(), "node"), filepath.Join(folder(), "later")}
 	for path, tags := range map[string]string{p.node: "", p.later: "later"} {
-		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags="+tags, "-o", path, "./node")
+		cmd := exec.CommandContext(brokenOff, "go", "build", "-trimpath", "-ldflags=-s -w", "-tags="+tags, "-o", path, "./node")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return p, fmt.Errorf("the test node can't be built: %w\n%s", err, out)
+		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it tidies up
+		var said bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &said, &said
+		if err := run(cmd); err != nil {
+			return p, fmt.Errorf("the test node can't be built: %w\n%s", err, &said)
 		}
 	}
 	return p, nil

@@ -33,6 +33,7 @@ type engine interface {
 	plug(h *host)
 	mute(from, to *host) // what goes from one to the other vanishes
 	unmute(from, to *host)
+	end(h *host) // kills its process, if it has one already
 	close()
 }
 
@@ -47,6 +48,7 @@ const (
 
 // A cluster is some hosts, and what has happened on them.
 type cluster struct {
+	scenario
 	t      *testing.T
 	on     engine
 	folder string
@@ -159,25 +161,32 @@ func (c *cluster) begin(h *host, s start) {
 	default:
 		env = append(env, "NETCHAN_KEY="+s.key)
 	}
+	said, err := os.OpenFile(filepath.Join(h.folder, "stderr"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		c.t.Fatal(err)
+	}
 	l := &life{began: time.Now(), heard: make(chan struct{}), ended: make(chan struct{})}
 	c.mu.Lock()
 	h.life, h.is, h.members = l, nil, nil
 	c.mu.Unlock()
 	c.note("start %s", h.name)
 	cmd := c.on.command(h, s.later, env)
-	said, err := os.OpenFile(filepath.Join(h.folder, "stderr"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		c.t.Fatal(err)
-	}
 	cmd.Stderr = io.MultiWriter(said, c.t.Output())
-	if err := cmd.Start(); err != nil {
+	if err := launch(cmd); err != nil {
+		c.mu.Lock()
+		h.life = nil // there is nothing to end
+		c.mu.Unlock()
 		c.t.Fatal(err)
 	}
 	go func() {
+		defer running.RUnlock()
 		defer close(l.ended)
 		err := cmd.Wait()
 		_ = said.Close()
 		h.hearOut(l)
+		if brokenOff.Err() != nil {
+			return // that is why it has ended
+		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		l.over, l.err = true, err

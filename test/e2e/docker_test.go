@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// label is of all that is made in the Engine; its value is the tests' process.
+	// label is of all that is made in the Engine; its value is its owner.
 	label = "netchan-e2e"
 	port  = "7946"
 
@@ -28,9 +28,22 @@ const (
 )
 
 // docker runs the Engine's command.
-func docker(args ...string) (string, error) {
-	out, err := exec.Command("docker", args...).CombinedOutput()
-	text := strings.TrimSpace(string(out))
+func docker(args ...string) (string, error) { return dockerBy(run, args...) }
+
+// dockerStill does, also when the run is broken off.
+func dockerStill(args ...string) (string, error) {
+	return dockerBy(func(cmd *exec.Cmd) error {
+		own(cmd)
+		return cmd.Run()
+	}, args...)
+}
+
+func dockerBy(run func(*exec.Cmd) error, args ...string) (string, error) {
+	cmd := exec.Command("docker", args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := run(cmd)
+	text := strings.TrimSpace(out.String())
 	if err != nil {
 		return text, fmt.Errorf("docker %s: %w: %s", strings.Join(args, " "), err, text)
 	}
@@ -51,46 +64,71 @@ var imageMade = sync.OnceValue(func() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("docker", "build", "--quiet", "--tag", image, "--file", "node/Dockerfile", filepath.Dir(p.node))
+	cmd := exec.Command("docker", "build", "--quiet", "--tag", image(), "--file", "node/Dockerfile", filepath.Dir(p.node))
 	cmd.Env = append(os.Environ(), "DOCKER_BUILDKIT=0") // it needs none, nor a plugin for it
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
-	if err := cmd.Run(); err != nil {
+	if err := run(cmd); err != nil {
 		return fmt.Errorf("docker build: %w\n%s", err, &complaint)
 	}
 	return nil
 })
 
 // image is this run's.
-var image = fmt.Sprintf("netchan-e2e:%d", os.Getpid())
+func image() string { return label + ":" + owner() }
 
-func ownLabel() string { return fmt.Sprintf("%s=%d", label, os.Getpid()) }
+func ownLabel() string { return label + "=" + owner() }
 
-// removeImage removes it, if it was made.
-func removeImage() { _, _ = docker("rmi", "--force", image) }
-
-// sweep removes what runs have left in the Engine that were broken off.
-func sweep() {
-	list := func(args ...string) (left []string) {
-		out, err := docker(append(args, "--format", `{{.ID}} {{.Label "`+label+`"}}`, "--filter", "label="+label)...)
-		if err != nil {
-			return nil
-		}
-		for line := range strings.Lines(out) {
-			id, process, _ := strings.Cut(strings.TrimSpace(line), " ")
-			if _, err := os.Stat("/proc/" + process); id != "" && err != nil {
-				left = append(left, id)
-			}
-		}
-		return left
+// inEngine is what runs have made there and not removed, of one kind: its ID, and its owner.
+func inEngine(kind ...string) map[string]string {
+	format := `{{.ID}} {{.Label "` + label + `"}}`
+	if kind[0] == "images" {
+		kind, format = append(kind, label), "{{.Repository}}:{{.Tag}} {{.Tag}}"
+	} else {
+		kind = append(kind, "--filter", "label="+label)
 	}
-	if left := list("ps", "--all"); len(left) > 0 {
-		_, _ = docker(append([]string{"rm", "--force", "--volumes"}, left...)...)
+	out, err := dockerStill(append(kind, "--format", format)...)
+	if err != nil {
+		return nil
 	}
-	if left := list("network", "ls"); len(left) > 0 {
-		_, _ = docker(append([]string{"network", "rm"}, left...)...)
+	made := make(map[string]string)
+	for line := range strings.Lines(out) {
+		if id, of, _ := strings.Cut(strings.TrimSpace(line), " "); id != "" {
+			made[id] = of
+		}
+	}
+	return made
+}
+
+// remove removes from the Engine what its owners want no more.
+func remove(unwanted func(owner string) bool, what []string, by ...string) {
+	n := len(by)
+	for id, of := range inEngine(what...) {
+		if unwanted(of) {
+			by = append(by, id)
+		}
+	}
+	if len(by) > n {
+		_, _ = dockerStill(by...)
 	}
 }
+
+func removeFrom(unwanted func(owner string) bool) {
+	remove(unwanted, []string{"ps", "--all"}, "rm", "--force", "--volumes") // paused ones too
+	remove(unwanted, []string{"network", "ls"}, "network", "rm")
+	remove(unwanted, []string{"images"}, "rmi", "--force")
+}
+
+func ours(of string) bool { return of == owner() }
+
+// removeContainers removes this run's.
+func removeContainers() { remove(ours, []string{"ps", "--all"}, "rm", "--force", "--volumes") }
+
+// removeAll removes all that this run has made in the Engine.
+func removeAll() { removeFrom(ours) }
+
+// sweep removes what runs have left in the Engine that were killed.
+func sweep() { removeFrom(gone) }
 
 // containers is the engine that has a container for each host, on a network of the cluster.
 type containers struct {
@@ -117,7 +155,7 @@ func newContainers(t *testing.T, memory string) *containers {
 		networks.last++
 		n := networks.last
 		networks.Unlock()
-		e := &containers{t: t, network: fmt.Sprintf("%s-%d-%d", label, os.Getpid(), n), prefix: fmt.Sprintf("10.%d.%d.", 200+n/256%50, n%256), memory: memory, args: make(map[*host][]string)}
+		e := &containers{t: t, network: fmt.Sprintf("%s-%s-%d", label, owner(), n), prefix: fmt.Sprintf("10.%d.%d.", 200+n/256%50, n%256), memory: memory, args: make(map[*host][]string)}
 		out, err := docker("network", "create", "--label", ownLabel(), "--subnet", e.prefix+"0/24", e.network)
 		if err == nil {
 			return e
@@ -145,7 +183,7 @@ func (e *containers) command(h *host, later bool, env []string) *exec.Cmd {
 	if later {
 		args = append(args, "--entrypoint", "/later")
 	}
-	args = append(args, image)
+	args = append(args, image())
 	if slices.Equal(e.args[h], args) {
 		return exec.Command("docker", "start", "--attach", e.name(h))
 	}
@@ -192,10 +230,16 @@ func (e *containers) unmute(from, to *host) {
 	from.do(script.Task{Do: script.Unmute, To: e.ip(to)})
 }
 
+// end has errors ignored: the container may not be there yet, or any more.
+func (e *containers) end(h *host) { _, _ = docker("kill", e.name(h)) }
+
+// close removes all by name: what is unplugged is on no network.
 func (e *containers) close() {
 	e.t.Helper()
-	if left, err := docker("ps", "--all", "--quiet", "--filter", "network="+e.network); err == nil && left != "" {
-		_, _ = docker(append([]string{"rm", "--force", "--volumes"}, strings.Fields(left)...)...)
+	args := []string{"rm", "--force", "--volumes"}
+	for h := range e.args {
+		args = append(args, e.name(h))
 	}
+	_, _ = docker(args...)
 	e.must("network", "rm", e.network)
 }

@@ -9,8 +9,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,17 +26,10 @@ var (
 	keepAll  = flag.Bool("keep", false, "keep the logs of all cases, not only of those that fail")
 )
 
-// folder is where all that this process makes is.
-var folder = sync.OnceValue(func() string {
-	dir, err := os.MkdirTemp("", "netchan-e2e-")
-	if err != nil {
-		panic(err)
-	}
-	return dir
-})
-
 func TestMain(m *testing.M) {
 	flag.Parse()
+	stop := watchForTheEnd()
+	sweepFolders()
 	if *inDocker {
 		if err := flag.Set("test.parallel", fmt.Sprint(*atOnce)); err != nil {
 			panic(err)
@@ -46,21 +37,18 @@ func TestMain(m *testing.M) {
 		sweep()
 	}
 	code := m.Run()
-	if *inDocker {
-		removeImage()
-	}
+	unlessBrokenOff()
 	if testing.Verbose() {
-		fmt.Print(table())
+		fmt.Print(table(results.all))
 	}
+	clean("")
+	stop()
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
 	}
-	_ = os.Remove(filepath.Join(folder(), "node"))
-	_ = os.Remove(filepath.Join(folder(), "later"))
-	_ = os.Remove(folder()) // if no case has left something there
 	os.Exit(code)
 }
 
@@ -71,6 +59,7 @@ type scenario struct {
 	quick bool // also as processes, with -all
 	brief bool // and without that, in go test ./...
 
+	chance  bool   // it chooses by it
 	network bool   // it fails
 	memory  string // of a container; "": 64m
 }
@@ -85,10 +74,14 @@ func TestCluster(t *testing.T) {
 		t.Log("WITHOUT CONTAINERS: a short selection, as processes. All cases: go test ./test/e2e -docker")
 	}
 	for _, s := range scenarios {
-		if !*inDocker && !(s.brief || s.quick && *allFlag) {
-			continue
-		}
 		t.Run(s.name, func(t *testing.T) {
+			switch {
+			case *inDocker || s.brief || s.quick && *allFlag:
+			case s.quick:
+				t.Skip("needs -docker or -all")
+			default:
+				t.Skip("needs -docker")
+			}
 			t.Parallel()
 			play(t, s)
 		})
@@ -103,7 +96,7 @@ func play(t *testing.T, s scenario) {
 		seed = rand.Uint64()
 	}
 	c := &cluster{
-		t: t, key: netchan.GenerateKey(), seed: seed, random: rand.New(rand.NewPCG(seed, 1)), changed: make(chan struct{}),
+		scenario: s, t: t, key: netchan.GenerateKey(), seed: seed, random: rand.New(rand.NewPCG(seed, 1)), changed: make(chan struct{}),
 		result: &result{name: s.name, times: make(map[string][]time.Duration)}, slack: slack,
 	}
 	var err error
@@ -115,6 +108,9 @@ func play(t *testing.T, s scenario) {
 	} else {
 		c.on = newProcesses(t, s.network)
 	}
+	ending.Lock()
+	playing[c] = true
+	ending.Unlock()
 	began := time.Now()
 	defer func() {
 		c.result.took, c.result.failed = time.Since(began), t.Failed()
@@ -128,43 +124,49 @@ func play(t *testing.T, s scenario) {
 // more to do than it has cores.
 const slack = 2 * time.Second
 
-// close ends what is left, and keeps the logs of what has failed.
+// close ends what is left of a case.
 func (c *cluster) close() {
 	for _, h := range c.hosts {
+		if !h.running() {
+			continue
+		}
+		h.expect()
+		for end := time.Now().Add(patience); h.running() && time.Now().Before(end); {
+			unlessBrokenOff()
+			c.on.end(h)
+			select {
+			case <-h.life.ended:
+			case <-time.After(time.Second): // its container was not there yet
+			}
+		}
 		if h.running() {
-			h.expect()
-			c.on.signal(h, kill)
-			_ = h.over()
+			c.t.Errorf("%s does not end", h.name)
 		}
 	}
 	c.on.close()
+	ending.Lock()
+	defer ending.Unlock()
+	c.end("")
+}
+
+// end keeps the logs of what has failed, or was broken off.
+func (c *cluster) end(brokenOff string) {
+	delete(playing, c)
 	for _, h := range c.hosts {
 		h.close()
 		_ = os.Remove(filepath.Join(h.folder, script.Commands))
 		_ = os.Remove(filepath.Join(h.folder, script.Lines))
 	}
-	if !c.t.Failed() && !*keepAll {
+	if brokenOff == "" && !c.t.Failed() && !*keepAll {
 		_ = os.RemoveAll(c.folder)
 		return
 	}
-	c.mu.Lock()
-	faults := slices.Clone(c.faults)
-	c.mu.Unlock()
-	again := fmt.Sprintf("go test ./test/e2e -v -run 'TestCluster/%s$' -seed %d", c.result.name, c.seed)
-	if *inDocker {
-		again += " -docker"
-	} else {
-		again += " -all"
+	if brokenOff != "" {
+		c.result.failed = true
+		c.note("%s: the run is broken off", brokenOff)
 	}
-	text := "again: " + again + "\n\n"
-	for _, f := range faults {
-		text += fmt.Sprintf("%s %s\n", f.at.Format(time.StampMicro), f.what)
-	}
-	if c.result.verdict.report != "" {
-		text += "\n" + c.result.verdict.report
-	}
-	if err := os.WriteFile(filepath.Join(c.folder, "report"), []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(c.folder, "report"), []byte(c.report()), 0o644); err != nil {
 		c.t.Error(err)
 	}
-	c.t.Logf("what all nodes have written, what was done to them and when: %s\nagain: %s", c.folder, again)
+	c.t.Logf("what all nodes have written, what was done to them and when: %s\nagain: %s", c.folder, c.again())
 }

@@ -56,9 +56,8 @@ func (e *processes) advertise(h *host) string {
 }
 
 func (e *processes) command(h *host, later bool, env []string) *exec.Cmd {
-	cmd := exec.Command(built(e.t).version(later))
+	cmd := exec.CommandContext(brokenOff, built(e.t).version(later))
 	cmd.Env = append(env, script.FolderVariable+"="+h.folder)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also a paused one ends with the tests
 	e.cmds[h] = cmd
 	return cmd
 }
@@ -90,6 +89,8 @@ func (e *processes) silence(from, to *host, on bool) {
 		p.Stall(e.up[h], e.down[h])
 	}
 }
+
+func (e *processes) end(h *host) { _ = e.cmds[h].Process.Kill() }
 
 func (e *processes) close() {
 	for _, cmd := range e.cmds {

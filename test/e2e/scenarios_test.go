@@ -5,7 +5,7 @@ package e2e
 // scenarios are all cases. What each does and promises stands at its function, and in
 // docs/testing.md.
 var scenarios = []scenario{
-	{name: "churn", run: churn}, // the longest first
+	{name: "churn", run: churn, chance: true}, // the longest first
 	{name: "blackhole60", run: blackhole60, network: true},
 	{name: "partition", run: partition, network: true},
 	{name: "rolling", run: rolling, quick: true},

@@ -92,7 +92,7 @@ func (c *cluster) finish() {
 		}
 	}
 	v := c.judge()
-	c.result.verdict = v
+	c.result.verdict, c.result.judged = v, true
 	if len(v.wrong) > 0 {
 		c.t.Errorf("%s", v.report)
 	}
