@@ -28,15 +28,22 @@ func (h *History) Report(wrong []Violation) string {
 	})
 	near = max(near, wrong[0].seq)
 	fmt.Fprintln(&b)
-	told := 0
+	told, out := 0, 0
+	leftOut := func() {
+		if out > 0 {
+			fmt.Fprintf(&b, "%14s  %d left out\n", "…", out)
+		}
+		out = 0
+	}
 	for i, e := range h.events {
-		if e.value && (i < near-nearby || i > near+nearby/4) {
+		if told == reported || e.value && (i < near-nearby || i > near+nearby/4) {
+			out++
 			continue
 		}
-		if told++; told > reported {
-			break
-		}
+		leftOut()
+		told++
 		fmt.Fprintf(&b, "%14v  %s\n", e.at, e.text())
 	}
+	leftOut()
 	return b.String()
 }
