@@ -52,6 +52,7 @@ type cluster struct {
 	t      *testing.T
 	on     engine
 	folder string
+	began  time.Time
 	key    netchan.Key
 	seed   uint64
 	random *rand.Rand

@@ -121,8 +121,12 @@ func removeFrom(unwanted func(owner string) bool) {
 
 func ours(of string) bool { return of == owner() }
 
-// removeContainers removes this run's.
-func removeContainers() { remove(ours, []string{"ps", "--all"}, "rm", "--force", "--volumes") }
+// removeStarted removes this run's containers, but for those that are being started: the Engine
+// would keep their place in the network, and the network with it.
+func removeStarted() {
+	started := []string{"ps", "--all", "--filter", "status=running", "--filter", "status=paused", "--filter", "status=exited"}
+	remove(ours, started, "rm", "--force", "--volumes")
+}
 
 // removeAll removes all that this run has made in the Engine.
 func removeAll() { removeFrom(ours) }

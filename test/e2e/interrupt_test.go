@@ -73,6 +73,7 @@ func unlessBrokenOff() {
 // watchForTheEnd has the run broken off by a signal, or when it has taken what -timeout says: the
 // alarm of package testing, which would leave everything as it is, comes later.
 func watchForTheEnd() (stop func()) {
+	signals.Ignore(syscall.SIGPIPE) // go test may have ended before us: nobody reads what we say then
 	told := make(chan os.Signal, 1)
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		if !signals.Ignored(s) { // as nohup has it
@@ -120,9 +121,9 @@ func endAll(why string) {
 		running.Lock()
 		close(none)
 	}()
-	for ended := false; !ended; { // a container that was being made is there a moment later
+	for ended := false; !ended; { // what was being started is there a moment later
 		if *inDocker {
-			removeContainers()
+			removeStarted()
 		}
 		select {
 		case <-none:

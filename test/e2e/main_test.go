@@ -103,20 +103,20 @@ func play(t *testing.T, s scenario) {
 	if c.folder, err = os.MkdirTemp(folder(), s.name+"-"); err != nil {
 		t.Fatal(err)
 	}
+	ending.Lock()
+	playing[c] = true
+	ending.Unlock()
+	c.began = time.Now()
+	defer func() {
+		c.result.took, c.result.failed = time.Since(c.began), t.Failed()
+		c.result.keep()
+		c.close()
+	}()
 	if *inDocker {
 		c.on = newContainers(t, cmp.Or(s.memory, memory))
 	} else {
 		c.on = newProcesses(t, s.network)
 	}
-	ending.Lock()
-	playing[c] = true
-	ending.Unlock()
-	began := time.Now()
-	defer func() {
-		c.result.took, c.result.failed = time.Since(began), t.Failed()
-		c.result.keep()
-		c.close()
-	}()
 	s.run(c)
 }
 
@@ -143,7 +143,9 @@ func (c *cluster) close() {
 			c.t.Errorf("%s does not end", h.name)
 		}
 	}
-	c.on.close()
+	if c.on != nil {
+		c.on.close()
+	}
 	ending.Lock()
 	defer ending.Unlock()
 	c.end("")
@@ -162,7 +164,7 @@ func (c *cluster) end(brokenOff string) {
 		return
 	}
 	if brokenOff != "" {
-		c.result.failed = true
+		c.result.took, c.result.failed = time.Since(c.began), true
 		c.note("%s: the run is broken off", brokenOff)
 	}
 	if err := os.WriteFile(filepath.Join(c.folder, "report"), []byte(c.report()), 0o644); err != nil {

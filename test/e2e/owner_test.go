@@ -36,7 +36,8 @@ func namespace() (n uint64) {
 	return n
 }
 
-// begunAt is when a process has begun, in ticks of the kernel.
+// begunAt is when a process has begun, in ticks of the kernel; "": it has ended, and nobody has
+// waited for it.
 func begunAt(pid int) (string, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -46,6 +47,9 @@ func begunAt(pid int) (string, error) {
 	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
 	if len(fields) < 20 {
 		return "", fmt.Errorf("/proc/%d/stat is %q", pid, b)
+	}
+	if fields[0] == "Z" {
+		return "", nil
 	}
 	return fields[22-3], nil
 }
