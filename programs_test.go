@@ -76,7 +76,7 @@ func TestPrograms(t *testing.T) {
 	case testing.Short(), raceEnabled:
 		count = 300
 	default:
-		count = 2000
+		count = 1000
 	}
 	var total worldCounts
 	defer watch()()
