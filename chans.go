@@ -20,7 +20,8 @@ import (
 //     another node; and when its home's node is lost.
 //   - a channel of this node that went out in a value: when nobody elsewhere has it any more,
 //     whether it was dropped there or with its node, or when it was closed, here (that shows
-//     with the next value that comes) or elsewhere. A value on its way counts as having it. When
+//     with the next value that comes) or elsewhere. A value on its way counts as having it, also one that
+//     its receiver has not taken before it died, and that waits for another. When
 //     it goes out again after that, it begins anew: ask again.
 //
 // The program has taken all values that came, or they are in ch, when Done is closed; one that

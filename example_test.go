@@ -336,10 +336,12 @@ func Example_reply() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	ctx := context.Background()
 	reply := make(chan int, 1)
 	requests.C <- Request{"hello", reply}
-	fmt.Println(<-reply)
-	// Output: 5
+	n, err := netchan.Receive(ctx, reply) // <-reply would wait for ever for one who has died
+	fmt.Println(n, err)
+	// Output: 5 <nil>
 }
 
 // Who sends on a channel that came in a value learns by Done that its reader is gone.

@@ -65,7 +65,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 }
 
 func parse(args []string) (options, error) {
-	opts := options{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	level := &slog.LevelVar{}
+	level.Set(slog.LevelWarn)
+	opts := options{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
 	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
 	flags.DurationVar(&opts.time, "time", 10*time.Second, "how long to hand out tasks; 0: until Ctrl-C")
 	flags.IntVar(&opts.clients, "clients", 0, "how many clients: to start, or for a server how many to wait for first (default 50; with -role 1)")
@@ -78,6 +80,9 @@ func parse(args []string) (options, error) {
 	}
 	if *seeds != "" {
 		opts.seeds = strings.Split(*seeds, ",")
+	}
+	if opts.role != "" {
+		level.Set(slog.LevelInfo) // links that break and come back, too
 	}
 	if opts.clients == 0 {
 		opts.clients = 50

@@ -24,10 +24,11 @@ func runServer(ctx context.Context, opts options, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "start clients with: -role client -seeds %s\n", node.Addr())
 	l, err := serve(ctx, node, opts, out)
-	if err := errors.Join(err, part(node)); err != nil {
+	err = errors.Join(err, part(node))
+	if l == nil {
 		return err
 	}
-	return l.report(out)
+	return errors.Join(err, l.report(out))
 }
 
 // serve hands out tasks on one channel and collects the answers from another.
