@@ -8,19 +8,43 @@ type carried struct {
 	more  []*ownChan
 }
 
-// carry notes that it is on its way with the channels that refs lead to. What
-// is broadcast does not come back, and carries nothing.
-func (s *Source[T]) carry(it item[T], refs []outRef) {
-	if s.cfg.Broadcast {
-		return
+// add has c have what refs counts.
+func (c *carried) add(refs []outRef) {
+	for _, r := range refs {
+		switch {
+		case !r.carried:
+		case c.first == nil:
+			c.first = r.e.own
+		default:
+			c.more = append(c.more, r.e.own)
+		}
 	}
-	if _, again := s.carried[it.seq]; again {
-		return
-	}
-	c := s.table.carry(refs)
+}
+
+// end: somebody has these channels, or never will.
+func (c *carried) end() {
 	if c.first == nil {
 		return
 	}
+	c.first.uncarry()
+	for _, own := range c.more {
+		own.uncarry()
+	}
+}
+
+// carry notes what the current value, it, carries from here on. It may have come back, and then it
+// carried the same before; fewer are counted if a session has just been lost, and then it will
+// come back again.
+func (s *Source[T]) carry(it item[T]) {
+	var c carried
+	if c.add(s.refs); c.first == nil {
+		return // of what is broadcast nothing comes back
+	}
+	if len(c.more) < len(s.carried[it.seq].more) {
+		c.end()
+		return
+	}
+	s.uncarry(it.seq)
 	if s.carried == nil {
 		s.carried = make(map[uint64]carried)
 	}
@@ -34,32 +58,16 @@ func (s *Source[T]) uncarry(seq uint64) {
 	}
 	if c, ok := s.carried[seq]; ok {
 		delete(s.carried, seq)
-		s.table.uncarry(c)
+		c.end()
 	}
 }
 
-func (t *Table) carry(refs []outRef) (c carried) {
-	t.refs.mu.Lock()
-	defer t.refs.mu.Unlock()
-	for _, r := range refs {
-		switch {
-		case r.e == nil || r.e.proxy != nil:
-			continue
-		case c.first == nil:
-			c.first = r.e.own
-		default:
-			c.more = append(c.more, r.e.own)
-		}
-		r.e.own.carried++
-	}
-	return c
-}
-
-func (t *Table) uncarry(c carried) {
-	c.first.uncarry()
-	for _, own := range c.more {
-		own.uncarry()
-	}
+// takeBack takes back the references of the current value, which is not sent on o.
+func (s *Source[T]) takeBack(o *outlet[T]) {
+	s.table.unrefer(o.session, s.refs)
+	var c carried
+	c.add(s.refs)
+	c.end()
 }
 
 // uncarry tells the program of the end that it was not told of while a value was on its way.

@@ -90,7 +90,7 @@ func TestProxyThatEndsWhileItIsPassedOn(t *testing.T) {
 	ended(t, "the proxy", released(far))
 	eventually(t, "the proxy's end", func() bool { over, _, _ := p.standing(); return over })
 	r := wireRef{kind: refOther, dir: mux.ToSend, home: home.Self(), homeID: p.key.ref.Channel}
-	ref, err := between.table.count(between.to(third), &r, objectIn(ch), ch, p)
+	ref, err := between.table.count(between.to(third), &r, objectIn(ch), ch, p, false)
 	if err != nil || ref.e != nil || r.kind != refGone {
 		t.Fatalf("%+v, %v, kind %d", ref, err, r.kind)
 	}
@@ -108,7 +108,7 @@ func TestReferOverALostSession(t *testing.T) {
 	cut(s)
 	s.Wait() // the table knows
 	for _, ch := range []any{make(chan<- int), make(<-chan int)} {
-		ref, err := home.table.refer(s, patient{}, reflect.ValueOf(ch))
+		ref, err := home.table.refer(s, patient{}, false, reflect.ValueOf(ch))
 		if err != nil || ref.e != nil {
 			t.Fatalf("%+v, %v", ref, err)
 		}
@@ -128,7 +128,7 @@ func TestGoneBeforeItArrives(t *testing.T) {
 		if relayed {
 			from, ch = between, carry[chan<- int](home, between, ints)
 		}
-		ref, err := from.table.refer(from.to(third), patient{}, reflect.ValueOf(ch))
+		ref, err := from.table.refer(from.to(third), patient{}, false, reflect.ValueOf(ch))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +174,7 @@ func TestGoneBetweenTwoReferences(t *testing.T) {
 		var refs [2]outRef
 		for i := range refs {
 			var err error
-			if refs[i], err = from.table.refer(from.to(third), patient{}, reflect.ValueOf(ch)); err != nil {
+			if refs[i], err = from.table.refer(from.to(third), patient{}, false, reflect.ValueOf(ch)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -215,7 +215,7 @@ func TestReleasedWhileUnderWay(t *testing.T) {
 	home, between, third := n[0], n[1], n[2]
 	ints := make(chan int, 1)
 	far := carry[chan<- int](home, between, ints)
-	ref, err := between.table.refer(between.to(third), patient{}, reflect.ValueOf(far))
+	ref, err := between.table.refer(between.to(third), patient{}, false, reflect.ValueOf(far))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -266,9 +266,10 @@ func (s *Source[T]) awaitNumber(answer <-chan uint64) uint64 {
 
 // outRef is a reference that was made for a value.
 type outRef struct {
-	wire []byte
-	e    *export // whose count it has; nil: none
-	p    *proxy  // that is passed on; nil: none
+	wire    []byte
+	e       *export // whose count it has; nil: none
+	p       *proxy  // that is passed on; nil: none
+	carried bool    // it counts there, too: see carried
 }
 
 // refer makes a reference to a channel in the value being encoded, and returns
@@ -278,7 +279,7 @@ func (s *Source[T]) refer(ch reflect.Value) (uint64, error) {
 		s.refs = append(s.refs, outRef{})
 		return 0, nil
 	}
-	ref, err := s.table.refer(s.out.session, s, ch)
+	ref, err := s.table.refer(s.out.session, s, !s.cfg.Broadcast, ch)
 	if err != nil {
 		s.crowd(err)
 		return 0, err

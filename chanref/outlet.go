@@ -233,7 +233,7 @@ func (s *Source[T]) give(l *lane[T], it item[T]) {
 	switch {
 	case err == nil:
 		if it.refs = len(s.refs) > 0; it.refs {
-			s.carry(it, s.refs)
+			s.carry(it)
 		}
 		s.d.assign(l, it)
 		l.o.grown()
@@ -257,7 +257,7 @@ func (s *Source[T]) encode(o *outlet[T]) error {
 		s.met, s.refs, s.out = s.met[:0], s.refs[:0], o
 		encoded, err := s.writer.Append(p.B, &s.current, &s.env)
 		if err != nil {
-			s.table.unrefer(o.session, s.refs)
+			s.takeBack(o)
 			return err
 		}
 		p.B = encoded
@@ -266,7 +266,7 @@ func (s *Source[T]) encode(o *outlet[T]) error {
 			// Whole values only: this one opens the next batch, where its channels have
 			// other numbers.
 			if len(s.refs) > 0 {
-				s.table.unrefer(o.session, s.refs)
+				s.takeBack(o)
 				p.B = p.B[:before]
 				continue
 			}
@@ -275,7 +275,7 @@ func (s *Source[T]) encode(o *outlet[T]) error {
 			p.B = p.B[:before]
 			p, size = next, 0
 		} else if !fits {
-			s.table.unrefer(o.session, s.refs)
+			s.takeBack(o)
 			p.B = p.B[:before]
 			return errTooManyRefs
 		}

@@ -149,8 +149,8 @@ func (r *refTable) remove(e *export) {
 }
 
 // refer makes a reference to ch, of a directed channel type, for a value that goes
-// over s, and counts it.
-func (t *Table) refer(s *mux.Session, by asker, ch reflect.Value) (outRef, error) {
+// over s, and counts it. carry: the value may come back.
+func (t *Table) refer(s *mux.Session, by asker, carry bool, ch reflect.Value) (outRef, error) {
 	o := objectIn(ch)
 	r := wireRef{dir: mux.ToSend, size: uint64(ch.Cap())}
 	if ch.Type().ChanDir() == reflect.RecvDir {
@@ -161,7 +161,7 @@ func (t *Table) refer(s *mux.Session, by asker, ch reflect.Value) (outRef, error
 	t.refs.mu.Unlock()
 	if p == nil || p.key.ref.Dir != r.dir {
 		r.kind = refMine
-		return t.count(s, &r, o, ch, nil)
+		return t.count(s, &r, o, ch, nil, carry)
 	}
 	peer := t.net.Node(s)
 	over, moved, straight := p.standing()
@@ -185,7 +185,7 @@ func (t *Table) refer(s *mux.Session, by asker, ch reflect.Value) (outRef, error
 		}
 		r.end, r.number, r.gated = p.source.ID(), n, n > 0
 	}
-	ref, err := t.count(s, &r, o, ch, p)
+	ref, err := t.count(s, &r, o, ch, p, false)
 	if !s.Local {
 		ref.p = p
 	}
@@ -193,7 +193,7 @@ func (t *Table) refer(s *mux.Session, by asker, ch reflect.Value) (outRef, error
 }
 
 // count finishes r as a reference to a channel that is exported here.
-func (t *Table) count(s *mux.Session, r *wireRef, o *object, ch reflect.Value, p *proxy) (outRef, error) {
+func (t *Table) count(s *mux.Session, r *wireRef, o *object, ch reflect.Value, p *proxy, carry bool) (outRef, error) {
 	t.refs.mu.Lock()
 	defer t.refs.mu.Unlock()
 	// A proxy that has ended just now: nobody would tell who goes through it.
@@ -213,7 +213,10 @@ func (t *Table) count(s *mux.Session, r *wireRef, o *object, ch reflect.Value, p
 	e.hold(s, ch)
 	e.handing = e.handing || p != nil && r.straight
 	r.id = e.ref.Channel
-	return outRef{wire: r.append(nil), e: e}, nil
+	if carry {
+		e.own.carried++ // with the hold: no loss of s comes between
+	}
+	return outRef{wire: r.append(nil), e: e, carried: carry}, nil
 }
 
 // unrefer takes back references that were made and not sent.
