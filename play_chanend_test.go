@@ -111,12 +111,18 @@ func (p *chanPlay) endChans() {
 			a.end()
 		}
 	}
-	// That the program at home has closed one shows when something is sent on it.
-	for _, a := range p.list(func(a *holder) bool { return closed[a.log.Ch] && sends(a) && away(a) }) {
-		a.tell(1)
+	// That the program at home has closed one shows when something is sent on it, also by who gets it
+	// only now, behind values that nobody has read.
+	told := make(map[*holder]bool)
+	tell := func() {
+		for _, a := range p.list(func(a *holder) bool { return closed[a.log.Ch] && sends(a) && away(a) && !told[a] }) {
+			told[a] = true
+			a.tell(1)
+		}
 	}
 	// A close comes behind what was sent before it: that goes where the home has dropped the channel.
 	p.until("those who hold what was closed know", littered(func() string {
+		tell()
 		return p.open(p.list(func(a *holder) bool { return closed[a.log.Ch] }))
 	}))
 	// Of some nobody reads any more, and the home has dropped them.
