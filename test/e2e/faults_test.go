@@ -68,26 +68,49 @@ func (c *cluster) plug(h *host) time.Time {
 	return c.note("%s is plugged in", h.name)
 }
 
-// silence has all vanish that goes from one group of hosts to another.
+// silence has all vanish that goes from one group of hosts to another. It returns when it does,
+// and what it returns is when it began.
 func (c *cluster) silence(from, to []*host) time.Time {
+	c.t.Helper()
 	at := c.note("silence from %s to %s", names(from), names(to))
-	for _, a := range from {
-		for _, b := range to {
-			c.on.mute(a, b)
+	c.told(script.Muted, from, len(to), func() {
+		for _, a := range from {
+			for _, b := range to {
+				c.on.mute(a, b)
+			}
 		}
-	}
+	})
 	return at
 }
 
 // heal undoes silence.
 func (c *cluster) heal(from, to []*host) time.Time {
+	c.t.Helper()
 	at := c.note("no silence from %s to %s", names(from), names(to))
-	for _, a := range from {
-		for _, b := range to {
-			c.on.unmute(a, b)
+	c.told(script.Unmuted, from, len(to), func() {
+		for _, a := range from {
+			for _, b := range to {
+				c.on.unmute(a, b)
+			}
 		}
-	}
+	})
 	return at
+}
+
+// told does what tells each of some hosts the same so many times, and waits until they have all
+// done it. Without containers it is not they that are told.
+func (c *cluster) told(what string, hosts []*host, times int, tell func()) {
+	c.t.Helper()
+	before := make(map[*host]int)
+	c.mu.Lock()
+	for _, h := range hosts {
+		before[h] = h.is[what]
+	}
+	c.mu.Unlock()
+	tell()
+	for _, h := range hosts {
+		c.until(h.name+" is "+what, func() bool { return !*inDocker || h.is[what] == before[h]+times })
+	}
 }
 
 // split is silence both ways.

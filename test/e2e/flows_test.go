@@ -18,12 +18,12 @@ func join(c *cluster) {
 	hosts := c.start(make([]start, 5)...)
 	c.knowEachOther(hosts)
 	for _, h := range hosts[1:] {
-		c.since(script.Began, "joined", h, joined)
+		c.since(script.Began, "joined", patience, h, joined)
 	}
-	c.since(script.Joined, "all known", hosts[4], func(l script.Line) bool { return len(l.Members) == 5 })
+	c.since(script.Joined, "all known", patience, hosts[4], func(l script.Line) bool { return len(l.Members) == 5 })
 	left := time.Now()
 	c.leave(hosts[0])
-	c.after(left, "goodbye heard", hosts[4:], func(l script.Line) bool { return len(l.Members) == 4 })
+	c.after(left, "goodbye heard", prompt, hosts[4:], func(l script.Line) bool { return len(l.Members) == 4 })
 	c.finish()
 }
 

@@ -10,8 +10,8 @@ import (
 
 // Cases in which the network goes away while values flow from a to b.
 
-// silent is longer than a link goes on that hears nothing, 3 s.
-const silent = 4 * time.Second
+// unplugged is longer than a link goes on that hears nothing, 3 s.
+const unplugged = 4 * time.Second
 
 // pair starts a and b and, where the network can be hurt between two alone, one beside them
 // that a sends to as well.
@@ -52,12 +52,15 @@ func cut(c *cluster) {
 	}
 	for range times {
 		at := c.unplug(b)
-		c.after(at, "noticed", []*host{a}, said(script.LinkBroken))
+		silent := time.Now()
+		c.noticed(at, a, b)
 		c.goesOn()
-		c.last(silent - time.Since(at))
+		c.last(unplugged - time.Since(at))
+		over := time.Now()
 		at = c.plug(b)
-		c.after(at, "resumed", []*host{b}, took)
+		c.after(at, "resumed", prompt, []*host{b}, took)
 		c.flows("x", 200, b)
+		c.nothingCame("x", a, b, silent, over)
 	}
 	c.finish()
 	c.exactlyOnce()
@@ -74,7 +77,7 @@ func (c *cluster) exactlyOnce() {
 // blackhole10: what a and b say to each other vanishes, for 10 s. It is noticed, and goes on
 // as if nothing had been.
 func blackhole10(c *cluster) {
-	a, b := pair(c)
+	a, b := bothWays(c)
 	c.blackhole(a, b, 10*time.Second)
 	c.flows("x", 500, b)
 	c.finish()
@@ -84,7 +87,7 @@ func blackhole10(c *cluster) {
 // blackhole60: the same for 60 s, twice ResumeTimeout: the link is given up; values flow again
 // afterwards. What b may have taken is sent again, and counted.
 func blackhole60(c *cluster) {
-	a, b := pair(c)
+	a, b := bothWays(c)
 	c.blackhole(a, b, time.Minute)
 	c.flows("x", 500, b)
 	c.finish()
@@ -100,26 +103,40 @@ func (c *cluster) blackhole(a, b *host, d time.Duration) {
 	c.t.Helper()
 	one, other := []*host{a}, []*host{b}
 	at := c.split(one, other)
-	c.after(at, "noticed", []*host{a, b}, said(script.LinkBroken))
+	silent := time.Now()
+	c.noticed(at, a, b)
 	c.goesOn()
 	c.last(d - time.Since(at))
+	over := time.Now()
 	at = c.join(one, other)
-	c.after(at, "resumed", other, took)
+	c.after(at, "resumed", prompt, other, took)
+	c.flows(there, 50, b)
+	c.flows(back, 50, a)
+	c.nothingCame(there, a, b, silent, over)
+	c.nothingCame(back, b, a, silent, over)
 }
 
-// oneWay: only what b says vanishes, for 6 s; then only what a says.
+// oneWay: only what b says vanishes, for 6 s; then only what a says. What the other one says comes,
+// as much as goes without an answer.
 func oneWay(c *cluster) {
-	a, b := pair(c)
-	one, other := []*host{a}, []*host{b}
+	a, b := bothWays(c)
+	deaf, mute, toDeaf, toMute := a, b, back, there
 	for range 2 {
-		at := c.silence(other, one)
-		c.after(at, "noticed", []*host{a, b}, said(script.LinkBroken))
+		at := c.silence([]*host{mute}, []*host{deaf})
+		silent := time.Now()
+		c.noticed(at, deaf)
 		c.goesOn()
 		c.last(6*time.Second - time.Since(at))
-		at = c.heal(other, one)
-		c.after(at, "resumed", []*host{b}, took)
+		c.within(prompt, mute.name+" hears "+deaf.name, func() bool {
+			return c.came(toMute, deaf, mute, silent, time.Now()) > 0
+		})
+		over := time.Now()
+		at = c.heal([]*host{mute}, []*host{deaf})
+		c.after(at, "resumed", prompt, []*host{b}, took)
 		c.flows("x", 200, b)
-		one, other = other, one
+		c.flows(toDeaf, 50, deaf)
+		c.nothingCame(toDeaf, mute, deaf, silent, over)
+		deaf, mute, toDeaf, toMute = mute, deaf, toMute, toDeaf
 	}
 	c.finish()
 	c.exactlyOnce()
@@ -128,16 +145,22 @@ func oneWay(c *cluster) {
 // flap: b's network comes and goes, ten times. Values arrive whenever it is there for long
 // enough.
 func flap(c *cluster) {
-	_, b := pair(c)
+	a, b := pair(c)
+	var gaps [][2]time.Time
 	for range 10 {
 		at := c.unplug(b)
+		silent := time.Now()
 		c.last(500*time.Millisecond - time.Since(at))
+		gaps = append(gaps, [2]time.Time{silent, time.Now()})
 		at = c.plug(b)
 		c.last(time.Second - time.Since(at))
 	}
 	at := c.note("the network stays")
-	c.after(at, "resumed", []*host{b}, took)
+	c.after(at, "resumed", prompt, []*host{b}, took)
 	c.flows("x", 500, b)
+	for _, g := range gaps {
+		c.nothingCame("x", a, b, g[0], g[1])
+	}
 	c.finish()
 	c.exactlyOnce()
 }
@@ -161,15 +184,15 @@ func partition(c *cluster) {
 	c.flows("", 50, hosts[1], hosts[3], hosts[4])
 	left, right := hosts[:2], hosts[2:]
 	at := c.split(left, right)
-	c.after(at, "half seen", left, func(l script.Line) bool { return len(l.Members) == 2 })
-	c.after(at, "half seen", right, func(l script.Line) bool { return len(l.Members) == 3 })
+	c.after(at, "half seen", gone, left, func(l script.Line) bool { return len(l.Members) == 2 })
+	c.after(at, "half seen", gone, right, func(l script.Line) bool { return len(l.Members) == 3 })
 	c.flows("left", 500, hosts[1])
 	c.flows("right", 500, hosts[3])
 	c.last(20*time.Second - time.Since(at))
 	at = c.join(left, right)
 	c.within(healed, "all know each other again", func() bool { return c.whole(hosts) })
-	c.after(at, "one again", hosts[:1], func(l script.Line) bool { return len(l.Members) == 5 })
-	c.after(at, "resumed", hosts[4:], took)
+	c.after(at, "one again", healed, hosts[:1], func(l script.Line) bool { return len(l.Members) == 5 })
+	c.after(at, "resumed", prompt, hosts[4:], took)
 	c.flows("across", 500, hosts[4])
 	c.finish()
 }

@@ -22,7 +22,7 @@ func paused(c *cluster) {
 	c.flows("", 50, b, beside)
 	c.slack += 10 * time.Second // b may have taken a value and not written it down
 	at := c.pause(b)
-	c.after(at, "noticed", []*host{a}, said(script.LinkBroken))
+	c.noticed(at, a)
 	c.flows("y", 500, beside)
 	c.last(10*time.Second - time.Since(at))
 	c.mu.Lock()
@@ -31,7 +31,7 @@ func paused(c *cluster) {
 	}
 	c.mu.Unlock()
 	at = c.resume(b)
-	c.after(at, "resumed", []*host{b}, took)
+	c.after(at, "resumed", prompt, []*host{b}, took)
 	c.flows("x", 200, b)
 	c.finish()
 	c.exactlyOnce()
@@ -45,7 +45,7 @@ func killReceiver(c *cluster) {
 	hosts := c.start(do(fast), do(slow), do(slow))
 	c.flows("x", 50, hosts[1:]...)
 	at := c.kill(hosts[1])
-	c.after(at, "noticed", hosts[:1], said(script.LinkEnded))
+	c.after(at, "noticed", refused(), hosts[:1], said(script.LinkEnded))
 	c.flows("x", 500, hosts[2])
 	c.finish()
 }
@@ -56,7 +56,7 @@ func killSender(c *cluster) {
 	hosts := c.start(do(receives("x")), do(sends("x")), do(sends("x")))
 	c.flows("x", 100, hosts[0])
 	at := c.kill(hosts[1])
-	c.after(at, "noticed", hosts[:1], said(script.LinkEnded))
+	c.after(at, "noticed", refused(), hosts[:1], said(script.LinkEnded))
 	c.flows("x", 200, hosts[0])
 	next := c.start(start{seeds: hosts[:1], tasks: []script.Task{sends("x")}})[0]
 	c.until("the next one's values arrive", func() bool {
@@ -86,8 +86,8 @@ func restart(c *cluster) {
 	for _, end := range []func(*host){c.terminate, func(h *host) { c.kill(h) }} {
 		end(b)
 		c.begin(b, start{seeds: []*host{a}, tasks: []script.Task{receives("x")}})
-		c.since(script.Began, "joined", b, joined)
-		c.since(script.Joined, "resumed", b, took)
+		c.since(script.Began, "joined", patience, b, joined)
+		c.since(script.Joined, "resumed", prompt, b, took)
 		c.flows("x", 200, b)
 		c.knowEachOther(c.all(a, b))
 	}
@@ -115,10 +115,10 @@ func seedGone(c *cluster) {
 	hosts := c.start(do(), do(sends("x")), do(receives("x")))
 	c.flows("x", 50, hosts[2])
 	at := c.kill(hosts[0])
-	c.after(at, "noticed", hosts[1:2], func(l script.Line) bool { return l.Is == script.Members && len(l.Members) == 2 })
+	c.after(at, "noticed", gone, hosts[1:2], func(l script.Line) bool { return l.Is == script.Members && len(l.Members) == 2 })
 	c.flows("x", 200, hosts[2])
 	next := c.start(start{seeds: []*host{hosts[0], hosts[1]}, tasks: []script.Task{receives("x")}})
-	c.since(script.Began, "joined", next[0], joined)
+	c.since(script.Began, "joined", patience, next[0], joined)
 	c.flows("x", 50, next[0])
 	c.knowEachOther(append(next, hosts[1:]...))
 	c.finish()
@@ -142,7 +142,7 @@ func (c *cluster) stranger(key, why string) {
 	if err := stranger.over(); err == nil {
 		c.t.Error("the stranger has ended without an error")
 	}
-	c.since(script.Began, "refused", stranger, func(l script.Line) bool {
+	c.since(script.Began, "refused", patience, stranger, func(l script.Line) bool {
 		return l.Is == script.Failed && strings.Contains(l.Err, why)
 	})
 	c.mu.Lock()

@@ -45,21 +45,52 @@ func said(what string) func(script.Line) bool {
 	return func(l script.Line) bool { return l.Is == script.Link && l.Text == what }
 }
 
+// How soon something must be seen, at the latest. A link is broken when nothing was heard for 3 s,
+// and one that comes back may have to wait 5 s for an attempt that began before, and a second for
+// the next one; the rest is for a machine that is busy.
+const (
+	prompt = 12 * time.Second
+	// gone is for a node whose address is no more, so that nobody refuses what is dialled there:
+	// ResumeTimeout, and 5 s by who does not dial.
+	gone = 50 * time.Second
+)
+
+// refused is how soon a link must be given up whose other node was killed: a process's address
+// refuses, that of a container is gone.
+func refused() time.Duration {
+	if *inDocker {
+		return gone
+	}
+	return prompt
+}
+
 // since waits until the node that was started on a host has written a line, and keeps how long
 // after the process had begun, or after another line of it, that was.
-func (c *cluster) since(from string, what string, h *host, is func(script.Line) bool) {
+func (c *cluster) since(from string, what string, limit time.Duration, h *host, is func(script.Line) bool) {
 	c.t.Helper()
 	begin := c.watch(h.life.began, []*host{h}, func(l script.Line) bool { return l.Is == from })
 	c.until(h.name+": "+from, begin.found)
-	c.after(time.Unix(0, begin.at), what, []*host{h}, is)
+	c.after(time.Unix(0, begin.at), what, limit, []*host{h}, is)
 }
 
-// after waits for a line of some hosts, and keeps how long after a moment it came.
-func (c *cluster) after(since time.Time, what string, hosts []*host, is func(script.Line) bool) time.Duration {
+// after waits for a line of some hosts, and keeps how long after a moment it came. The limit counts
+// from the call: what was done at that moment has returned by then, and may have taken some seconds.
+func (c *cluster) after(since time.Time, what string, limit time.Duration, hosts []*host, is func(script.Line) bool) {
 	c.t.Helper()
+	latest := time.Now().Add(limit)
 	w := c.watch(since, hosts, is)
 	c.until(what, w.found)
 	d := time.Duration(w.at - w.since)
 	c.result.times[what] = append(c.result.times[what], d)
-	return d
+	if over := time.Duration(w.at - latest.UnixNano()); over > 0 {
+		c.t.Errorf("%s by %s: %v after it was done, which is %v too late", what, names(hosts), d, over)
+	}
+}
+
+// noticed waits until each of some hosts has broken a link, as nothing is heard over it any more.
+func (c *cluster) noticed(since time.Time, hosts ...*host) {
+	c.t.Helper()
+	for _, h := range hosts {
+		c.after(since, "noticed", prompt, []*host{h}, said(script.LinkBroken))
+	}
 }

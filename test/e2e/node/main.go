@@ -177,9 +177,9 @@ func (n *node) begin(t script.Task) error {
 	}[t.Do]
 	switch {
 	case t.Do == script.Mute:
-		return mute(t.To)
+		return n.did(script.Muted, t.To, mute(t.To))
 	case t.Do == script.Unmute:
-		return unmute(t.To)
+		return n.did(script.Unmuted, t.To, unmute(t.To))
 	case start == nil:
 		n.tell(t)
 		return nil
@@ -204,6 +204,14 @@ func (n *node) begin(t script.Task) error {
 		n.mu.Unlock()
 	}
 	return nil
+}
+
+// did writes down that something was done at once, if it was.
+func (n *node) did(what, text string, err error) error {
+	if err == nil {
+		n.log.write(script.Line{Is: what, Text: text})
+	}
+	return err
 }
 
 // tell tells all tasks of a channel, or of all.

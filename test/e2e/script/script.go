@@ -117,9 +117,11 @@ const (
 	Counts    = "counts" // End: a sender's Stats
 	Asked     = "asked"  // N
 	Answered  = "answered"
-	Passed    = "passed"  // N values were sent before on the channel that was passed on
-	Link      = "link"    // Text, Peer, Err: what the node logs of links
-	Logged    = "logged"  // Text: what else it logs
+	Passed    = "passed" // N values were sent before on the channel that was passed on
+	Link      = "link"   // Text, Peer, Err: what the node logs of links
+	Logged    = "logged" // Text: what else it logs
+	Muted     = "muted"  // Text: what goes to that address vanishes from now on
+	Unmuted   = "unmuted"
 	Members   = "members" // Members: their IDs
 	Leaves    = "leaves"  // calls Shutdown
 	Left      = "left"    // Err
