@@ -24,13 +24,15 @@ type judge struct {
 
 	nodes map[string]int            // present lives, by name
 	ids   map[string]int            // all lives, by ID
+	ends  map[int]time.Duration     // when lives ended that did not in good order
 	sends map[int64]*history.Sender // by end
 	takes map[int64]*history.Receiver
 	calls map[int64]func(error) // Flushes, and Delivers, that have not returned; one of each sender at a time
 	took  map[[2]int64]int      // how often, by the sender's end and number
 	sent  map[int64][]int       // numbers accepted, by end
-	plain map[int64]bool        // each of its values goes to one receiver and none may be dropped
-	flush map[int64]string      // what the last Flush said, by end
+	begun map[[2]int64]time.Duration
+	plain map[int64]bool   // each of its values goes to one receiver and none may be dropped
+	flush map[int64]string // what the last Flush said, by end
 }
 
 // A verdict is what was wrong, and what was counted.
@@ -40,8 +42,13 @@ type verdict struct {
 	values, lost, doubled, redelivered, dropped int // values: also requests that were answered
 }
 
-// died marks the end of a life that has said nothing of it.
-const died = "died"
+// died marks the end of a life that has said nothing of it, or not all. Text says why, as ended or
+// killed.
+const (
+	died     = "died"
+	killed   = "killed"
+	byItself = "ended by itself"
+)
 
 // judge looks at everything that has happened.
 func (c *cluster) judge() verdict {
@@ -58,10 +65,10 @@ func judged(lines []script.Line, slack time.Duration) verdict {
 	j := &judge{
 		nodes: make(map[string]int), ids: make(map[string]int), sends: make(map[int64]*history.Sender),
 		takes: make(map[int64]*history.Receiver), calls: make(map[int64]func(error)), took: make(map[[2]int64]int),
-		sent: make(map[int64][]int), plain: make(map[int64]bool), flush: make(map[int64]string),
+		sent: make(map[int64][]int), begun: make(map[[2]int64]time.Duration), ends: make(map[int]time.Duration), plain: make(map[int64]bool), flush: make(map[int64]string),
 	}
 	j.History = history.New(func() time.Duration { return j.at }, errClosed)
-	j.Slack = slack
+	j.Slack, j.Both = slack, true
 	if len(lines) > 0 {
 		j.base = lines[0].At
 	}
@@ -87,17 +94,19 @@ func judged(lines []script.Line, slack time.Duration) verdict {
 	return v
 }
 
-// deaths is what a host has written, with a line where a life ended that did not say so.
+// deaths is what a host has written, with a line where a life ended that did not say so: it was
+// killed, or should not have.
 func (h *host) deaths() (lines []script.Line) {
 	over := true // the last one said that it left, and all it had was delivered
 	leaves := -1
+	began := int64(0)
 	for _, line := range h.history {
 		switch line.Is {
 		case script.Began:
 			if !over {
-				lines = append(lines, h.death(lines, line.At))
+				lines = append(lines, h.death(lines, began, line.At))
 			}
-			over, leaves = true, -1
+			over, leaves, began = true, -1, line.At
 		case script.Joined:
 			over = false
 		case script.Leaves:
@@ -111,18 +120,18 @@ func (h *host) deaths() (lines []script.Line) {
 		lines = append(lines, line)
 	}
 	if !over {
-		lines = append(lines, h.death(lines, math.MaxInt64))
+		lines = append(lines, h.death(lines, began, math.MaxInt64))
 	}
 	return lines
 }
 
-// death is the line for who was killed: that was when it was, or had its last word, and before the
-// next life began.
-func (h *host) death(lines []script.Line, next int64) script.Line {
-	d := script.Line{At: lines[len(lines)-1].At, Node: h.name, Is: died, Text: script.Joined}
+// death is the line for who was killed between when its life began and when the next one did: that
+// was when it was, or had its last word.
+func (h *host) death(lines []script.Line, began, next int64) script.Line {
+	d := script.Line{At: lines[len(lines)-1].At, Node: h.name, Is: died, Text: byItself}
 	for _, k := range h.killed {
-		if at := k.UnixNano(); at < next {
-			d.At = max(d.At, at)
+		if at := k.UnixNano(); at >= began && at < next {
+			d.At, d.Text = max(d.At, at), killed
 		}
 	}
 	return d
@@ -152,6 +161,7 @@ func (j *judge) line(l script.Line) {
 	case script.Receiver:
 		j.takes[l.End] = j.NewReceiver(node, l.Channel, *l.Options)
 	case script.Sends:
+		j.begun[[2]int64{l.End, int64(l.N)}] = j.at
 		if n := j.Sends(s, false); n != l.N {
 			j.Fault(history.ErrInvented, "%s: value %d of its sender is the %dth", l.Node, l.N, n)
 		}
@@ -199,10 +209,16 @@ func (j *judge) line(l script.Line) {
 			j.Fault(history.ErrLate, "%s has left: %s", l.Node, l.Err)
 		}
 	case died:
-		if l.Text == script.Joined {
-			j.Killed(node, "killed")
-		} else {
+		switch l.Text {
+		case byItself:
+			j.Fault(history.ErrLate, "%s has ended, has not said that it left, and nobody has killed it", l.Node)
+			fallthrough
+		case killed:
+			j.Killed(node, l.Text)
+			j.ends[node] = j.at
+		default:
 			j.Dies(node, l.Text)
+			j.ends[node] = j.at
 		}
 	}
 	if l.Is != script.Took && l.Is != script.Sends && l.Is != script.Sent {
@@ -211,22 +227,34 @@ func (j *judge) line(l script.Line) {
 }
 
 // count counts what people want to know, apart from what is wrong with it. A receiver that was
-// killed may have taken one value that it did not write down: so many are not counted as lost.
+// killed may have taken one value, sent before, that it did not write down: so many are not counted
+// as lost.
 func (j *judge) count(v *verdict) {
+	spare := make(map[string][]time.Duration)
 	for _, r := range j.takes {
-		if !j.Alive(r.Node) {
-			v.lost--
+		if at, dead := j.ends[r.Node]; dead {
+			spare[r.Channel] = append(spare[r.Channel], at)
 		}
+	}
+	for _, at := range spare {
+		slices.Sort(at)
 	}
 	for end, numbers := range j.sent {
 		v.values += len(numbers)
+		s := j.sends[end]
 		for _, n := range numbers {
-			if j.plain[end] && j.took[[2]int64{end, int64(n)}] == 0 && j.Alive(j.sends[end].Node) {
+			value := [2]int64{end, int64(n)}
+			if !j.plain[end] || j.took[value] > 0 || !j.Alive(s.Node) {
+				continue
+			}
+			of := spare[s.Channel]
+			if i := slices.IndexFunc(of, func(at time.Duration) bool { return j.begun[value] <= at+j.Slack }); i >= 0 {
+				spare[s.Channel] = slices.Delete(of, i, i+1)
+			} else {
 				v.lost++
 			}
 		}
 	}
-	v.lost = max(0, v.lost)
 	for value, times := range j.took {
 		if s := j.sends[value[0]]; s != nil && !s.Broadcast {
 			v.doubled += times - 1

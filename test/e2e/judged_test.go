@@ -13,86 +13,26 @@ import (
 	"github.com/matveynator/netchan/test/history"
 )
 
-// The ends of TestJudge.
-const (
-	from  = 1 + iota // a's sender
-	to               // b's receiver
-	third            // c's receiver
-	anew             // that of b's next life
-)
-
-// tale makes the lines of some hosts by hand, one line in 10 ms.
-type tale struct {
-	at    int64
-	hosts map[string]*host
-}
-
-// say has a host write a line.
-func (s *tale) say(name string, line script.Line) {
-	s.at += int64(10 * time.Millisecond)
-	h := s.hosts[name]
-	if h == nil {
-		h = &host{name: name}
-		s.hosts[name] = h
+// TestLost counts what is lost: of what was sent before b was killed it may have taken one value
+// that it did not write down, and none of what was sent later.
+func TestLost(t *testing.T) {
+	const slack = 100 * time.Millisecond
+	for _, c := range []struct {
+		later time.Duration
+		lost  int
+	}{{0, 0}, {2 * slack, 1}} {
+		s := newTale()
+		s.sends(3)
+		s.takes("b", to, 1, 2, 3)
+		s.kill("b")
+		s.at += int64(c.later)
+		s.sendsMore(4, 5, 6)
+		s.takes("c", third, 4, 6)
+		s.ends(history.Stats{Sent: 6, Acknowledged: 6}, "c")
+		if v := s.judged(slack); v.lost != c.lost {
+			t.Errorf("value 5 was sent %v after b was killed: %d are lost, want %d", c.later, v.lost, c.lost)
+		}
 	}
-	line.Node, line.At = name, s.at
-	h.history = append(h.history, line)
-}
-
-// join has the node of a host join, with an end or none.
-func (s *tale) join(name, id, kind string, end int64) {
-	s.say(name, script.Line{Is: script.Began})
-	s.say(name, script.Line{Is: script.Joined, ID: id})
-	if kind != "" {
-		s.say(name, script.Line{Is: kind, End: end, Channel: "x", Options: &history.Options{Buffer: 16, KeepOpen: kind == script.Receiver}})
-	}
-}
-
-// sends has a's sender send n values.
-func (s *tale) sends(n int) {
-	for i := 1; i <= n; i++ {
-		s.say("a", script.Line{Is: script.Sends, End: from, N: i})
-		s.say("a", script.Line{Is: script.Sent, End: from, N: i})
-	}
-}
-
-// takes has a receiver take some of them.
-func (s *tale) takes(name string, end int64, numbers ...int) {
-	for _, n := range numbers {
-		s.say(name, script.Line{Is: script.Took, End: end, From: from, N: n})
-	}
-}
-
-// kill ends a host's process.
-func (s *tale) kill(name string) {
-	s.at += int64(10 * time.Millisecond)
-	s.hosts[name].killed = append(s.hosts[name].killed, time.Unix(0, s.at))
-}
-
-// flush has a's sender Flush.
-func (s *tale) flush(err string) {
-	s.say("a", script.Line{Is: script.Flushes, End: from})
-	s.say("a", script.Line{Is: script.Flushed, End: from, Err: err})
-}
-
-// link has a write of its link with another node.
-func (s *tale) link(text, id string) {
-	s.say("a", script.Line{Is: script.Link, Text: text, Peer: id})
-}
-
-// ends has a's sender end, with these counters, and then a and some others leave.
-func (s *tale) ends(stats history.Stats, others ...string) {
-	s.say("a", script.Line{Is: script.ClosesC, End: from})
-	s.say("a", script.Line{Is: script.Done, End: from, Err: script.Closed})
-	s.say("a", script.Line{Is: script.Counts, End: from, Stats: &stats})
-	for _, name := range append(others, "a") {
-		s.leave(name, "")
-	}
-}
-
-func (s *tale) leave(name, err string) {
-	s.say(name, script.Line{Is: script.Leaves})
-	s.say(name, script.Line{Is: script.Left, Err: err})
 }
 
 // TestJudge has the judge look at lines made by hand: it names what is wrong, and finds nothing
@@ -227,6 +167,53 @@ func TestJudge(t *testing.T) {
 			s.flush("")
 			s.ends(three, "c")
 		}, history.ErrLost},
+		{"nor one that was sent later", func(s *tale) {
+			s.sends(3)
+			s.takes("b", to, 1, 2, 3)
+			s.kill("b")
+			s.at += 1000 * int64(slack)
+			s.sendsMore(4, 5, 6)
+			s.takes("c", third, 4, 6)
+			s.ends(history.Stats{Sent: 6, Acknowledged: 5, Dropped: 1}, "c")
+		}, history.ErrLost},
+		{"nor may one come behind a later one that was sent later", func(s *tale) {
+			s.sends(3)
+			s.takes("b", to, 1, 2, 3)
+			s.kill("b")
+			s.at += 1000 * int64(slack)
+			s.sendsMore(4, 5, 6)
+			s.takes("c", third, 4, 6, 5)
+			s.ends(history.Stats{Sent: 6, Acknowledged: 6}, "c")
+		}, history.ErrReordered},
+		{"but one that was sent until the link was given up may", func(s *tale) {
+			s.sends(3)
+			s.takes("b", to, 1, 2, 3)
+			s.kill("b")
+			s.at += 1000 * int64(slack)
+			s.sendsMore(4, 5, 6)
+			s.link(script.LinkEnded, "02")
+			s.takes("c", third, 4, 6, 5)
+			s.ends(history.Stats{Sent: 6, Acknowledged: 6}, "c")
+		}, nil},
+		{"a node that ends without a word, and was not killed", func(s *tale) {
+			s.sends(3)
+			s.takes("b", to, 1, 2, 3)
+			s.ends(three, "c")
+		}, history.ErrLate},
+		{"the same, in its first life of two", func(s *tale) {
+			s.sends(3)
+			s.takes("b", to, 1, 2, 3)
+			s.join("b", "04", script.Receiver, anew)
+			s.kill("b")
+			s.ends(three, "c")
+		}, history.ErrLate},
+		{"the same, in its second", func(s *tale) {
+			s.sends(3)
+			s.takes("b", to, 1, 2, 3)
+			s.kill("b")
+			s.join("b", "04", script.Receiver, anew)
+			s.ends(three, "c")
+		}, history.ErrLate},
 		{"nor one of each sender", func(s *tale) {
 			s.sends(3)
 			s.takes("b", to, 1, 2)
@@ -309,16 +296,9 @@ func TestJudge(t *testing.T) {
 		}, history.ErrDishonest},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := &tale{hosts: make(map[string]*host)}
-			s.join("a", "01", script.Sender, from)
-			s.join("b", "02", script.Receiver, to)
-			s.join("c", "03", script.Receiver, third)
+			s := newTale()
 			c.make(s)
-			var lines []script.Line
-			for _, h := range s.hosts {
-				lines = append(lines, h.deaths()...)
-			}
-			v := judged(lines, slack)
+			v := s.judged(slack)
 			report := fmt.Sprint(v.wrong, "\n", v.report)
 			if c.want == nil && len(v.wrong) > 0 {
 				t.Errorf("found: %s", report)

@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -224,12 +225,12 @@ func (h *Chans) Missing() string {
 			h.cutOff(e, h.now()) || len(ch.closes) > 1 || len(ch.closes) == 1 && ch.closes[0].end != e.ID {
 			continue
 		}
-		unwritten := h.unwritten(ch)
+		spare := h.unwritten(ch)
 		for i, v := range e.values {
 			if !v.end.set() || e.let.before(v.end) || e.done.before(v.end) || h.taken[valueKey{e.ID, i + 1}] > 0 {
 				continue
 			}
-			if unwritten--; unwritten < 0 {
+			if !spare.claim(v.begin.at, h.Slack) {
 				return fmt.Sprintf("value %d of %v was accepted, and not taken", i+1, e)
 			}
 		}
@@ -237,12 +238,13 @@ func (h *Chans) Missing() string {
 	return ""
 }
 
-// unwritten is how many values of a channel may have been taken and not written down.
-func (h *Chans) unwritten(c *Chan) (n int) {
+// unwritten is the values of a channel that may have been taken and not written down.
+func (h *Chans) unwritten(c *Chan) (s spares) {
 	for _, r := range h.ends {
-		if r.Ch == c.ID && r.Dir == ToReceive && h.nodes[r.Node].cut {
-			n++
+		if n := h.nodes[r.Node]; r.Ch == c.ID && r.Dir == ToReceive && n.cut {
+			s = append(s, n.died.at)
 		}
 	}
-	return n
+	slices.Sort(s)
+	return s
 }

@@ -18,9 +18,9 @@ type fate struct {
 // checker is what check works with.
 type checker struct {
 	*History
-	takes [][]take       // by receiver: of values that there are
-	fates [][]fate       // by sender and number
-	spare map[string]int // by channel: values that may have been taken, not written down, and are not claimed yet
+	takes [][]take          // by receiver: of values that there are
+	fates [][]fate          // by sender and number
+	spare map[string]spares // by channel
 	found []Violation
 }
 
@@ -29,14 +29,14 @@ type checker struct {
 func (h *History) Check(final bool) []Violation {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c := &checker{History: h, takes: make([][]take, len(h.receivers)), spare: make(map[string]int), found: slices.Clone(h.wrong)}
+	c := &checker{History: h, takes: make([][]take, len(h.receivers)), spare: make(map[string]spares), found: slices.Clone(h.wrong)}
 	for _, s := range h.senders {
 		c.fates = append(c.fates, make([]fate, len(s.values)))
 	}
 	for _, r := range h.receivers {
 		c.taken(r)
-		if c.mayHaveMore(r) {
-			c.spare[r.Channel]++
+		if c.spare[r.Channel] == nil {
+			c.spare[r.Channel] = c.unwritten(r.Channel)
 		}
 	}
 	for _, s := range h.senders {
@@ -73,19 +73,6 @@ func (c *checker) plain(s *Sender) bool {
 
 func (c *checker) lossyReceivers(s *Sender) bool {
 	return s.Lossy || slices.ContainsFunc(c.receivers, func(r *Receiver) bool { return r.Channel == s.Channel && r.Lossy })
-}
-
-// mayHaveMore says whether r may have taken a value that was not written down.
-func (c *checker) mayHaveMore(r *Receiver) bool { return c.nodes[r.Node].cut && !r.closed.set() }
-
-// unwritten is how many values of s may have been taken and not written down.
-func (c *checker) unwritten(s *Sender) (n int) {
-	for _, r := range c.receivers {
-		if r.Channel == s.Channel && c.mayHaveMore(r) {
-			n++
-		}
-	}
-	return n
 }
 
 // taken books what r took.
@@ -218,42 +205,6 @@ func (c *checker) doubledAt(s *Sender, r *Receiver) {
 	}
 }
 
-// ordered looks for a value of s that r took behind a later one. Each time that
-// something can have been given back may excuse one step back.
-func (c *checker) ordered(s *Sender, r *Receiver) {
-	var backs []time.Duration
-	last := 0
-	for _, t := range c.takes[r.ID] {
-		if t.sender != s.ID || s.values[t.n-1].loose {
-			continue
-		}
-		if t.n >= last { // the same again is doubled, not reordered
-			last = t.n
-			continue
-		}
-		if backs == nil {
-			backs = c.givenBack(s)
-		}
-		if s.Broadcast || len(backs) == 0 || c.after(backs[0], t.at) {
-			c.wrong(ErrReordered, t.when, "%v took value %d of %v behind %d", r, t.n, s, last)
-			return
-		}
-		backs, last = backs[1:], t.n
-	}
-}
-
-// givenBack are the times at which values of s can have come back to it, sorted.
-func (c *checker) givenBack(s *Sender) []time.Duration {
-	at := c.losses(s, anyone)
-	for _, r := range c.receivers {
-		if r.Channel == s.Channel && r.closing.set() {
-			at = append(at, r.closing.at)
-		}
-	}
-	slices.Sort(at)
-	return at
-}
-
 // late says that the send of a value was over only after the sender, or its node,
 // was told to end: it need not be delivered, only counted.
 func (c *checker) late(s *Sender, v sent) bool {
@@ -265,7 +216,7 @@ func (c *checker) lost(s *Sender, final bool) {
 	if c.nodes[s.Node].died.set() || !final || s.Broadcast {
 		return // nothing survives its sender; of a broadcast see gaps
 	}
-	missing, first := 0, 0
+	var missing []int
 	for i, v := range s.values {
 		f := c.fates[s.ID][i]
 		if !v.end.set() || c.late(s, v) || f.first.set() {
@@ -274,22 +225,31 @@ func (c *checker) lost(s *Sender, final bool) {
 		if s.AtMostOnce && f.seen.set() {
 			continue // it stayed in the C of a receiver that was closed, to be read
 		}
-		if missing++; first == 0 {
-			first = i + 1
-		}
+		missing = append(missing, i+1)
 	}
-	claimed := min(missing, c.spare[s.Channel])
+	dropped := 0
 	if !c.plain(s) {
-		claimed = min(claimed, max(0, missing-int(s.Stats.Dropped)))
+		dropped = int(s.Stats.Dropped)
 	}
-	missing -= claimed
-	c.spare[s.Channel] -= claimed
+	spare := c.spare[s.Channel]
+	left := len(missing)
+	missing = slices.DeleteFunc(missing, func(n int) bool {
+		if left <= dropped || !spare.claim(s.values[n-1].begin.at, c.Slack) {
+			return false
+		}
+		left--
+		return true
+	})
+	c.spare[s.Channel] = spare
+	if len(missing) == 0 {
+		return
+	}
+	first := missing[0]
 	switch {
-	case missing <= 0:
 	case c.plain(s):
-		c.wrong(ErrLost, s.values[first-1].end, "value %d of %v, and %d more; %+v", first, s, missing-1, s.Stats)
-	case uint64(missing) > s.Stats.Dropped:
-		c.wrong(ErrLost, s.values[first-1].end, "value %d of %v, and %d more, only %d counted as dropped", first, s, missing-1, s.Stats.Dropped)
+		c.wrong(ErrLost, s.values[first-1].end, "value %d of %v, and %d more; %+v", first, s, left-1, s.Stats)
+	case left > dropped:
+		c.wrong(ErrLost, s.values[first-1].end, "value %d of %v, and %d more, only %d counted as dropped", first, s, left-1, dropped)
 	case !c.lossyReceivers(s) && len(c.losses(s, anyone)) == 0:
 		c.wrong(ErrLost, s.values[first-1].end, "value %d of %v was dropped, and no receiver was lost", first, s)
 	}
@@ -358,7 +318,7 @@ func (c *checker) overrun(s *Sender) {
 	slices.SortStableFunc(changes, func(a, b change) int {
 		return cmp.Or(cmp.Compare(a.at, b.at), a.accepted-b.accepted, a.seq-b.seq)
 	})
-	ahead, room, most := 0, s.Buffer+c.unwritten(s), 0
+	ahead, room, most := 0, s.Buffer+c.mayMiss(s), 0
 	for _, ch := range changes {
 		ahead += ch.accepted
 		if s.Broadcast {

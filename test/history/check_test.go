@@ -159,6 +159,28 @@ func TestChecker(t *testing.T) {
 			p.Closes(other)
 			p.take(p.r, 2, 1)
 		}, ErrReordered},
+		{"two steps back, two links lost", sixteen, none, func(p *past) {
+			p.send(3)
+			p.take(p.r, 3)
+			p.LinkEnded(p.a, p.b)
+			p.take(p.r, 2)
+			p.LinkEnded(p.b, p.a)
+			p.take(p.r, 1)
+		}, nil},
+		{"two steps back, one link lost, of which both told", sixteen, none, func(p *past) {
+			p.Both = true
+			p.send(3)
+			p.take(p.r, 3)
+			p.LinkEnded(p.a, p.b)
+			p.take(p.r, 2)
+			p.LinkEnded(p.b, p.a)
+			p.take(p.r, 1)
+		}, ErrReordered},
+		{"a step back of what was sent after the link was lost", sixteen, none, func(p *past) {
+			p.LinkEnded(p.a, p.b)
+			p.send(2)
+			p.take(p.r, 2, 1)
+		}, ErrReordered},
 		{"a step back before anything was given back", sixteen, none, func(p *past) {
 			other := p.NewReceiver(p.a, "x", none)
 			p.send(2)

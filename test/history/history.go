@@ -15,6 +15,10 @@ type History struct {
 	// times are further apart. It is set before Check; 0 is for virtual time.
 	Slack time.Duration
 
+	// Both is whether each of the two nodes of a link tells of its end, where that lives; else only
+	// the one which ends it first does. It is set before Check.
+	Both bool
+
 	now    func() time.Duration
 	closed error
 
@@ -120,8 +124,8 @@ func (h *History) Dies(node int, how string) {
 
 // Killed is Dies of a process whose log ends in the middle of what it did. What the counters of
 // its senders were is not known, and each of its receivers may have taken one value that was not
-// written down: so it must write one down before it takes the next. The time for it is that of
-// the process's last line, or of the kill if that was called later.
+// written down: so it must write one down before it takes the next, and what it took was sent
+// before. The time for it is that of the process's last line, or of the kill if that was called later.
 func (h *History) Killed(node int, how string) {
 	h.Dies(node, how)
 	h.mu.Lock()

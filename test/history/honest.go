@@ -5,7 +5,7 @@ package history
 // honest looks at what s says of itself.
 func (c *checker) honest(s *Sender) {
 	alive := !c.nodes[s.Node].died.set()
-	takes := c.unwritten(s)
+	takes := c.mayMiss(s)
 	for _, f := range c.fates[s.ID] {
 		takes += f.takes
 	}
@@ -71,13 +71,12 @@ func (c *checker) settled(s *Sender, r *Receiver) bool {
 	if !c.plain(s) || c.nodes[s.Node].died.set() {
 		return true
 	}
-	unwritten := c.unwritten(s)
+	spare := c.unwritten(s.Channel)
 	for i, v := range s.values {
 		f := c.fates[s.ID][i]
 		switch {
 		case !v.end.set() || c.late(s, v) || f.first.set() && !c.after(f.first.at, r.closed.at):
-		case !f.seen.set() && unwritten > 0:
-			unwritten--
+		case !f.seen.set() && spare.claim(v.begin.at, c.Slack):
 		default:
 			return false
 		}
@@ -91,15 +90,14 @@ func (c *checker) answered(call call) {
 	if call.err != nil || !c.plain(s) {
 		return
 	}
-	unwritten := c.unwritten(s)
+	spare := c.unwritten(s.Channel)
 	for i, v := range s.values {
 		f := c.fates[s.ID][i]
 		covered := call.n == i+1 || call.n == 0 && v.end.set() && v.end.seq < call.begin.seq && !c.late(s, v)
 		if !covered || f.seen.set() && !c.after(f.seen.at, call.end.at) {
 			continue
 		}
-		if !f.seen.set() && unwritten > 0 {
-			unwritten--
+		if !f.seen.set() && spare.claim(v.begin.at, c.Slack) {
 			continue
 		}
 		if call.n > 0 {

@@ -43,6 +43,62 @@ func TestKilled(t *testing.T) {
 			p.send(1)
 			end(p.b, "killed")
 		}, ErrLost, nil},
+		{"a value missing that was sent later", sixteen, func(p *past, end func(int, string)) {
+			end(p.b, "killed")
+			p.send(1)
+		}, ErrLost, ErrLost},
+		{"a value missing that was sent before there was a receiver", sixteen, func(p *past, end func(int, string)) {
+			s := p.NewSender(p.a, "y", sixteen)
+			p.Accepted(s, p.Sends(s, false))
+			p.NewReceiver(p.b, "y", Options{})
+			end(p.b, "killed")
+		}, ErrLost, nil},
+		{"a value missing of each of two lives", sixteen, func(p *past, end func(int, string)) {
+			p.send(1)
+			end(p.b, "killed")
+			p.send(1)
+			next := p.Node("B")
+			p.NewReceiver(next, "x", Options{})
+			end(next, "killed")
+		}, ErrLost, nil},
+		{"two values missing of the second of two lives", sixteen, func(p *past, end func(int, string)) {
+			end(p.b, "killed")
+			p.send(2)
+			next := p.Node("B")
+			p.NewReceiver(next, "x", Options{})
+			end(next, "killed")
+		}, ErrLost, ErrLost},
+		{"a Flush that returned with one on its way that was sent later", sixteen, func(p *past, end func(int, string)) {
+			end(p.b, "killed")
+			p.send(1)
+			p.Call(p.s, "Flush", 0)(nil)
+		}, ErrDishonest, ErrDishonest},
+		{"one acknowledged that was sent later", sixteen, func(p *past, end func(int, string)) {
+			end(p.b, "killed")
+			p.send(1)
+			p.s.Stats = Stats{Sent: 1, Acknowledged: 1}
+		}, ErrDishonest, ErrDishonest},
+		{"two steps back, of one lost", sixteen, func(p *past, end func(int, string)) {
+			other := p.NewReceiver(p.Node("C"), "x", Options{})
+			p.send(3)
+			end(p.b, "killed")
+			p.LinkEnded(p.a, p.b)
+			p.take(other, 3, 2, 1)
+		}, ErrReordered, ErrReordered},
+		{"a step back of what was sent until the link ended", sixteen, func(p *past, end func(int, string)) {
+			other := p.NewReceiver(p.Node("C"), "x", Options{})
+			end(p.b, "killed")
+			p.send(2)
+			p.LinkEnded(p.a, p.b)
+			p.take(other, 2, 1)
+		}, nil, nil},
+		{"a step back of what was sent later", sixteen, func(p *past, end func(int, string)) {
+			other := p.NewReceiver(p.Node("C"), "x", Options{})
+			end(p.b, "killed")
+			p.LinkEnded(p.a, p.b)
+			p.send(2)
+			p.take(other, 2, 1)
+		}, ErrReordered, ErrReordered},
 		{"a value missing on another channel", sixteen, func(p *past, end func(int, string)) {
 			p.send(1)
 			p.NewReceiver(p.a, "y", Options{})

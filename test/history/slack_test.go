@@ -58,6 +58,18 @@ func TestSlack(t *testing.T) {
 			wait()
 			p.Closes(other)
 		}, ErrReordered},
+		{"a step back of what was sent after its receiver was killed", sixteen, Options{}, func(p *past, wait func()) {
+			other := p.NewReceiver(p.Node("C"), "x", Options{})
+			p.Killed(p.b, "killed")
+			wait()
+			p.send(2)
+			p.take(other, 2, 1)
+		}, ErrReordered},
+		{"a value missing that was sent after its receiver was killed", sixteen, Options{}, func(p *past, wait func()) {
+			p.Killed(p.b, "killed")
+			wait()
+			p.send(1)
+		}, ErrLost},
 		{"a C closed before all was taken", sixteen, Options{}, func(p *past, wait func()) {
 			other := p.NewReceiver(p.b, "x", Options{})
 			p.send(1)
