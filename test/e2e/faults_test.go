@@ -27,8 +27,20 @@ func (c *cluster) leave(h *host) {
 	h.expect()
 	c.note("%s leaves", h.name)
 	h.do(script.Task{Do: script.Leave})
+	c.hasLeft(h)
+}
+
+// hasLeft waits until a node has ended, which it must in good order: it says so, and its Shutdown
+// returned, before the process ends.
+func (c *cluster) hasLeft(h *host) {
+	c.t.Helper()
 	if err := h.over(); err != nil {
 		c.t.Errorf("%s: %v", h.name, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h.is[script.Left] == 0 {
+		c.t.Errorf("%s has ended, and did not say that it left", h.name)
 	}
 }
 
@@ -38,9 +50,7 @@ func (c *cluster) terminate(h *host) {
 	h.expect()
 	c.note("%s is told to terminate", h.name)
 	c.on.signal(h, term)
-	if err := h.over(); err != nil {
-		c.t.Errorf("%s: %v", h.name, err)
-	}
+	c.hasLeft(h)
 }
 
 // pause stops a node's process: its kernel still acknowledges what comes.

@@ -66,14 +66,6 @@ func cut(c *cluster) {
 	c.exactlyOnce()
 }
 
-// exactlyOnce: no link was given up, no value was sent again to another.
-func (c *cluster) exactlyOnce() {
-	c.t.Helper()
-	if v := c.result.verdict; v.lost+v.doubled+v.redelivered+v.dropped > 0 {
-		c.t.Errorf("%d values were lost, %d doubled, %d redelivered, %d dropped", v.lost, v.doubled, v.redelivered, v.dropped)
-	}
-}
-
 // blackhole10: what a and b say to each other vanishes, for 10 s. It is noticed, and goes on
 // as if nothing had been.
 func blackhole10(c *cluster) {

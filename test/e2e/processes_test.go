@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -132,12 +131,17 @@ func wrongKey(c *cluster) {
 // noKey: neither does one without any, which has its own or none at all.
 func noKey(c *cluster) { c.stranger("-", "key") }
 
+// inside is a channel of which no stranger may hear. Its name occurs in no other text.
+const inside = "periwinkle"
+
 // stranger has a node try to join.
 func (c *cluster) stranger(key, why string) {
 	a, b := pair(c)
-	c.flows("x", 50, b)
+	a.do(sends(inside))
+	b.do(receives(inside))
+	c.flows(inside, 50, b)
 	stranger := c.host("stranger")
-	c.begin(stranger, start{key: key, seeds: []*host{a}, tasks: []script.Task{receives("x")}})
+	c.begin(stranger, start{key: key, seeds: []*host{a}, tasks: []script.Task{receives(inside)}})
 	stranger.expect()
 	if err := stranger.over(); err == nil {
 		c.t.Error("the stranger has ended without an error")
@@ -147,11 +151,13 @@ func (c *cluster) stranger(key, why string) {
 	})
 	c.mu.Lock()
 	for _, line := range stranger.history {
-		if strings.Contains(fmt.Sprint(line), `"x"`) || line.Is == script.Joined {
+		heard := strings.Contains(line.Text+line.Err, inside) || line.Channel == inside
+		if heard || line.Is == script.Joined || line.Is == script.Members || line.Is == script.Link {
 			c.t.Errorf("the stranger has learnt %+v", line)
 		}
 	}
 	c.mu.Unlock()
+	c.flows(inside, 100, b)
 	c.flows("x", 100, b)
 	c.knowEachOther(c.all(a, b))
 	c.finish()
