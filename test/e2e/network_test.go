@@ -58,7 +58,7 @@ func cut(c *cluster) {
 		c.last(unplugged - time.Since(at))
 		over := time.Now()
 		at = c.plug(b)
-		c.after(at, "resumed", prompt, []*host{b}, took)
+		c.resumed(at, a, b)
 		c.flows("x", 200, b)
 		c.nothingCame("x", a, b, silent, over)
 	}
@@ -101,7 +101,7 @@ func (c *cluster) blackhole(a, b *host, d time.Duration) {
 	c.last(d - time.Since(at))
 	over := time.Now()
 	at = c.join(one, other)
-	c.after(at, "resumed", prompt, other, took)
+	c.resumed(at, a, b)
 	c.flows(there, 50, b)
 	c.flows(back, 50, a)
 	c.nothingCame(there, a, b, silent, over)
@@ -124,7 +124,7 @@ func oneWay(c *cluster) {
 		})
 		over := time.Now()
 		at = c.heal([]*host{mute}, []*host{deaf})
-		c.after(at, "resumed", prompt, []*host{b}, took)
+		c.resumed(at, a, b)
 		c.flows("x", 200, b)
 		c.flows(toDeaf, 50, deaf)
 		c.nothingCame(toDeaf, mute, deaf, silent, over)
@@ -148,7 +148,7 @@ func flap(c *cluster) {
 		c.last(time.Second - time.Since(at))
 	}
 	at := c.note("the network stays")
-	c.after(at, "resumed", prompt, []*host{b}, took)
+	c.resumed(at, a, b)
 	c.flows("x", 500, b)
 	for _, g := range gaps {
 		c.nothingCame("x", a, b, g[0], g[1])
@@ -184,7 +184,7 @@ func partition(c *cluster) {
 	at = c.join(left, right)
 	c.within(healed, "all know each other again", func() bool { return c.whole(hosts) })
 	c.after(at, "one again", healed, hosts[:1], func(l script.Line) bool { return len(l.Members) == 5 })
-	c.after(at, "resumed", prompt, hosts[4:], took)
+	c.resumed(at, hosts[0], hosts[4])
 	c.flows("across", 500, hosts[4])
 	c.finish()
 }

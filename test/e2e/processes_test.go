@@ -30,7 +30,7 @@ func paused(c *cluster) {
 	}
 	c.mu.Unlock()
 	at = c.resume(b)
-	c.after(at, "resumed", prompt, []*host{b}, took)
+	c.resumed(at, a, b)
 	c.flows("x", 200, b)
 	c.finish()
 	c.exactlyOnce()

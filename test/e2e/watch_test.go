@@ -40,6 +40,21 @@ func took(l script.Line) bool { return l.Is == script.Took }
 
 func joined(l script.Line) bool { return l.Is == script.Joined }
 
+// tookSince is a value that arrives and was sent since a moment: others may have been there already.
+func tookSince(since time.Time, from *host) func(script.Line) bool {
+	first := make(map[int64]int) // number of those values, by sender
+	seen := 0
+	return func(l script.Line) bool {
+		for ; seen < len(from.history); seen++ {
+			s := from.history[seen]
+			if s.Is == script.Sends && s.At >= since.UnixNano() && first[s.End] == 0 {
+				first[s.End] = s.N
+			}
+		}
+		return took(l) && first[l.From] > 0 && l.N >= first[l.From]
+	}
+}
+
 // said is a line of the log about a link, as script.LinkBroken.
 func said(what string) func(script.Line) bool {
 	return func(l script.Line) bool { return l.Is == script.Link && l.Text == what }
@@ -85,6 +100,12 @@ func (c *cluster) after(since time.Time, what string, limit time.Duration, hosts
 	if over := time.Duration(w.at - latest.UnixNano()); over > 0 {
 		c.t.Errorf("%s by %s: %v after it was done, which is %v too late", what, names(hosts), d, over)
 	}
+}
+
+// resumed waits until what one host sends arrives at another one, since a fault was over.
+func (c *cluster) resumed(since time.Time, from, to *host) {
+	c.t.Helper()
+	c.after(since, "resumed", prompt, []*host{to}, tookSince(since, from))
 }
 
 // noticed waits until each of some hosts has broken a link, as nothing is heard over it any more.
