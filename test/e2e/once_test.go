@@ -22,8 +22,8 @@ func (c *cluster) exactlyOnce() {
 const silence = "nothing heard"
 
 // inPeace is exactlyOnce where nothing was done to nodes and network: then no link ends but by a
-// goodbye, and none breaks. Only where a machine is so busy that a node says nothing for 3 s that is
-// right, and it comes back.
+// goodbye, and none breaks, unless the machine is so busy that a node says nothing for 3 s: that is
+// right, and then it comes back.
 func (c *cluster) inPeace() {
 	c.t.Helper()
 	c.exactlyOnce()
@@ -59,14 +59,15 @@ func (c *cluster) haveSent(each int, hosts ...*host) {
 
 // haveTaken looks at how many values some hosts have taken in all: when all is over none may have
 // come besides.
-func (c *cluster) haveTaken(n int, hosts ...*host) {
+func (c *cluster) haveTaken(want int, hosts ...*host) {
 	c.t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	n := 0
 	for _, h := range hosts {
-		n -= h.taken("")
+		n += h.taken("")
 	}
-	if n != 0 {
-		c.t.Errorf("%s have taken %d values fewer than they should", names(hosts), n)
+	if n != want {
+		c.t.Errorf("%s have taken %d values, and not %d", names(hosts), n, want)
 	}
 }
