@@ -132,7 +132,7 @@ func removeStarted() {
 func removeAll() { removeFrom(ours) }
 
 // sweep removes what runs have left in the Engine that were killed.
-func sweep() { removeFrom(gone) }
+func sweep() { removeFrom(ownerGone) }
 
 // containers is the engine that has a container for each host, on a network of the cluster.
 type containers struct {

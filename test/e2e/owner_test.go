@@ -54,9 +54,9 @@ func begunAt(pid int) (string, error) {
 	return fields[22-3], nil
 }
 
-// gone says whether a process is no more that owned something. Of other PID namespaces nobody
+// ownerGone says whether a process is no more that owned something. Of other PID namespaces nobody
 // here can tell.
-func gone(owner string) bool {
+func ownerGone(owner string) bool {
 	var in uint64
 	var pid int
 	var begun string
@@ -99,7 +99,7 @@ func tidy(folder string) (logs bool) {
 func sweepFolders() {
 	owners, _ := filepath.Glob(filepath.Join(os.TempDir(), "netchan-e2e-*", "owner"))
 	for _, path := range owners {
-		if o, err := os.ReadFile(path); err == nil && gone(string(o)) {
+		if o, err := os.ReadFile(path); err == nil && ownerGone(string(o)) {
 			tidy(filepath.Dir(path))
 		}
 	}
@@ -123,8 +123,8 @@ func TestOwner(t *testing.T) {
 		"":                                          false,
 		fmt.Sprintf("%d-%d-%s", in, -pid, begun):    false,
 	} {
-		if got := gone(of); got != want {
-			t.Errorf("gone(%q) is %v", of, got)
+		if got := ownerGone(of); got != want {
+			t.Errorf("ownerGone(%q) is %v", of, got)
 		}
 	}
 }
