@@ -121,6 +121,8 @@ func TestDoneOfAReply(t *testing.T) {
 	give(t, ask.C, question{2, reply}) // it travels again
 	q = take(t, questions.C)
 	done = netchan.Done(reply)
+	// Else it would come back, and wait with its channel for who is asked next.
+	waitFor(t, "it to be known as taken", func() bool { return ask.Stats().Acknowledged == 2 })
 	b.Close()
 	take(t, closedIs(done))
 	if err := netchan.Err(reply); err == nil {
