@@ -119,8 +119,9 @@ func oneWay(c *cluster) {
 		c.noticed(at, deaf)
 		c.goesOn()
 		c.last(6*time.Second - time.Since(at))
+		began := mute.mutedAt(silent)
 		c.within(prompt, mute.name+" hears "+deaf.name, func() bool {
-			return c.came(toMute, deaf, mute, silent, time.Now()) > 0
+			return c.came(toMute, deaf, mute, began, time.Now()) > 0
 		})
 		over := time.Now()
 		at = c.heal([]*host{mute}, []*host{deaf})

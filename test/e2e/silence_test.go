@@ -66,3 +66,17 @@ func (c *cluster) nothingCame(channel string, from, to *host, after, before time
 		c.t.Errorf("%d values came from %s to %s while nothing could", n, from.name, to.name)
 	}
 }
+
+// mutedAt is when what a host says began to vanish, as it has written down itself: until that is read
+// the kernel of who speaks to it may have sent all that goes without an answer, some ten segments.
+// Without containers it is the moment that is given.
+func (h *host) mutedAt(at time.Time) time.Time {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	for _, line := range h.history {
+		if line.Is == script.Muted {
+			at = time.Unix(0, line.At)
+		}
+	}
+	return at
+}
